@@ -1,0 +1,40 @@
+# Needs python3 (3.11 or newer, with venv). Brings uv into .uv/ when it is missing.
+UV := $(shell command -v uv || echo .uv/bin/uv)
+RUN := .venv/bin
+
+.PHONY: run test check bench soak lock clean
+
+run: .venv/.installed
+	$(RUN)/chapar demo
+
+test: .venv/.installed
+	$(RUN)/pytest
+
+check: .venv/.installed
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+bench: .venv/.installed
+	$(RUN)/python -m benchmarks.ingest
+
+soak: .venv/.installed
+	CHAPAR_SOAK=1 $(RUN)/pytest -m soak -n 0
+
+lock: $(UV)
+	$(UV) pip compile --quiet --universal --generate-hashes --group dev --no-header --no-annotate \
+		--no-emit-index-url pyproject.toml -o .ci/requirements.lock
+
+.venv/.installed: pyproject.toml .ci/requirements.lock $(UV)
+	$(UV) venv --quiet --allow-existing --python ">=3.11" .venv
+	$(UV) pip install --quiet --python .venv --require-hashes -r .ci/requirements.lock
+	$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation -e .
+	touch $@
+
+.uv/bin/uv:
+	python3 -m venv .uv
+	.uv/bin/pip install --quiet uv
+
+clean:
+	rm -rf .venv .uv
