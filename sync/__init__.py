@@ -1,0 +1,1 @@
+"""What is true: revisions, their history, the view of a submission. Pure functions over frozen values."""

@@ -1,0 +1,192 @@
+"""The typed schema of one form version: the vocabulary that forms, sync and server share.
+
+Frozen values only, standard library only. Made by `forms.xform` from an XForm (and by `forms.compile` from a
+sheet, which adds what the XForm cannot carry: flags, merge policies, row keys).
+Expressions stay text, in the XPath of the XForm, with absolute paths such as `/data/slot/direction`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+
+Text = Mapping[str, str]
+"""A text per language, keyed by the language's name in the sheet (`Farsi (fa)`); `default` when it has one."""
+
+NO_TEXT: Text = MappingProxyType({})
+
+
+class FieldType(StrEnum):
+    """ODK XForms data types, and the selects as XLSForm names them."""
+
+    STRING = "string"
+    INT = "int"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIME = "time"
+    DATETIME = "dateTime"
+    GEOPOINT = "geopoint"
+    GEOTRACE = "geotrace"
+    GEOSHAPE = "geoshape"
+    BINARY = "binary"
+    BARCODE = "barcode"
+    INTENT = "intent"
+    SELECT_ONE = "select_one"
+    SELECT_MULTIPLE = "select_multiple"
+    RANK = "rank"
+
+
+class Flag(StrEnum):
+    """The letters of the sheet's `chapar::flags` column."""
+
+    REQUIRED = "R"
+    METADATA = "M"
+    PUBLIC = "H"
+    QUASI_IDENTIFIER = "Q"
+    PERSONAL = "P"
+    SENSITIVE = "S"
+    GBV = "G"
+    DUPLICATE_KEY = "D"
+    UPDATABLE = "U"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer of a list. extra: the list's other columns (`tier`, `country`), for choice filters."""
+
+    name: str
+    label: Text = NO_TEXT
+    extra: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceList:
+    """Where a select takes its answers from.
+
+    nodeset: the XForm's expression, filter included (`instance('yn')/root/item[…]`), "" for inline items.
+    choices: all of the list, unfiltered; empty when `file` (a form attachment such as `crossings.csv`) holds them.
+    value_ref, label_ref: the columns that hold the answer and its label.
+    """
+
+    choices: tuple[Choice, ...] = ()
+    nodeset: str = ""
+    file: str = ""
+    value_ref: str = "name"
+    label_ref: str = "label"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One leaf of the instance: a question, a calculation or a piece of metadata.
+
+    path: from the instance's root element, which it leaves out: `/slot/direction`.
+    control: the body element (`input`, `select1`, `select`, `odk:rank`, `upload`, `trigger`, `range`, …), "" if none.
+    default: the text in the XForm's primary instance. default_expression: from `setvalue`, evaluated when the
+    instance (or, in a repeat, the row) is made.
+    preload: `jr:preload` and its parameter, as `timestamp:start`, `property:deviceid`, `date:today`; "" if none.
+    mediatype: of an upload, `image/*`. save_to: entity property. merge: the sheet's `chapar::merge`.
+    """
+
+    name: str
+    path: str
+    type: FieldType = FieldType.STRING
+    control: str = ""
+    label: Text = NO_TEXT
+    hint: Text = NO_TEXT
+    appearance: str = ""
+    relevant: str = ""
+    required: str = ""
+    constraint: str = ""
+    constraint_message: Text = NO_TEXT
+    calculate: str = ""
+    readonly: str = ""
+    default: str = ""
+    default_expression: str = ""
+    preload: str = ""
+    mediatype: str = ""
+    save_to: str = ""
+    choices: ChoiceList | None = None
+    flags: frozenset[Flag] = frozenset()
+    merge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group: shared relevance, no rows of its own. `meta` is one."""
+
+    name: str
+    path: str
+    children: tuple[Node, ...]
+    label: Text = NO_TEXT
+    appearance: str = ""
+    relevant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A repeat: zero or more rows of its children.
+
+    count: the `jr:count` expression, "" when the enumerator adds rows.
+    row_key: name of the child that names a row for ever (the sheet's `chapar::key`), "" when rows have no identity.
+    """
+
+    name: str
+    path: str
+    children: tuple[Node, ...]
+    label: Text = NO_TEXT
+    appearance: str = ""
+    relevant: str = ""
+    count: str = ""
+    row_key: str = ""
+
+
+Node = Field | Group | Repeat
+
+
+@dataclass(frozen=True)
+class FormSchema:
+    """One version of one form.
+
+    root: name of the instance's root element. media: file names that the form reads (`crossings.csv`, images),
+    in the order the XForm names them. languages: as named in the sheet, default first; ("default",) when it has one.
+    encrypted: the form names a `public_key`, so that what tablets send is sealed.
+    """
+
+    form_id: str
+    version: str
+    title: str
+    children: tuple[Node, ...]
+    root: str = "data"
+    languages: tuple[str, ...] = ("default",)
+    media: tuple[str, ...] = ()
+    encrypted: bool = False
+
+    def walk(self) -> Iterator[Node]:
+        """Yield every node, parents before children, in the form's order."""
+        yield from _walk(self.children)
+
+    @cached_property
+    def by_path(self) -> Mapping[str, Node]:
+        """Every node by its path."""
+        return MappingProxyType({node.path: node for node in self.walk()})
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """All leaves, in the form's order."""
+        return tuple(node for node in self.walk() if isinstance(node, Field))
+
+    @cached_property
+    def repeats(self) -> tuple[Repeat, ...]:
+        """All repeats, outer before inner."""
+        return tuple(node for node in self.walk() if isinstance(node, Repeat))
+
+
+def _walk(nodes: tuple[Node, ...]) -> Iterator[Node]:
+    for node in nodes:
+        yield node
+        if not isinstance(node, Field):
+            yield from _walk(node.children)
