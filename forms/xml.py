@@ -41,8 +41,8 @@ def parse(data: bytes, *, elements_max: int = ELEMENTS_MAX) -> etree._Element:
         ) from None
     except ValueError:
         raise InstanceError(Fault("Not XML: the text declares no usable encoding.", "Send UTF-8.")) from None
-    if root.getroottree().docinfo.doctype:
-        raise InstanceError(Fault("The XML declares a document type.", "Remove the DOCTYPE.")) from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise InstanceError(Fault("The XML declares a document type.", "Remove the DOCTYPE."))
     return root
 
 
