@@ -63,7 +63,7 @@ class Choice:
     extra: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChoiceList:
     """Where a select takes its answers from.
 
@@ -77,6 +77,11 @@ class ChoiceList:
     file: str = ""
     value_ref: str = "name"
     label_ref: str = "label"
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The answers that the list in the form allows."""
+        return frozenset(choice.name for choice in self.choices)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,300 @@
+"""Instance XML to a typed answers tree and back, without loss; the canonical content and its digest.
+
+The tree keeps what the XML says by local name, so that `meta` and `orx:meta` are one, and never depends on the order
+of different names: Collect does not keep it (a node after a nested repeat stands before or after it).
+Non-relevant nodes are absent; relevant unanswered ones are answers with an empty text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from xml.sax.saxutils import escape, quoteattr
+
+import orjson
+from lxml import etree
+
+from forms import values, xml
+from forms.errors import Fault, InstanceError
+from forms.schema import Field, FormSchema, Group, Repeat
+
+DEPTH_MAX = 64
+ID_CHARS_MAX = 255
+IDENTITY = frozenset({"/meta/instanceID", "/meta/deprecatedID"})
+VOLATILE = re.compile(r"\b(now|today|uuid|random|choice-name)\s*\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the road needs to know of an instance before it is stored.
+
+    instance_id: None when the XML carries none. deprecated_id: of the instance that this one edits, or None.
+    encrypted: the answers are sealed to the form's public key.
+    """
+
+    form_id: str
+    version: str
+    instance_id: str | None
+    deprecated_id: str | None = None
+    encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One leaf: its text exactly as sent, the typed value (None: blank or of the wrong type), and what is wrong."""
+
+    text: str
+    value: values.Value | None = None
+    problem: str = ""
+
+
+Tree = Mapping[str, "Answer | Tree | tuple[Answer | Tree, ...]"]
+"""Children by local name: an answer, a group, or a tuple of rows for a repeat (and for a name that stands twice).
+`@name` is an attribute, `#text` the text of an element that has attributes or children too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An answer that is kept but not what the form asked for. path: as `Field.path`; no value is ever in it."""
+
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One filled form: its header, answers, and what was found wrong with them."""
+
+    header: Header
+    answers: Tree
+    problems: tuple[Problem, ...] = ()
+
+
+def read_header(data: bytes) -> Header:
+    """Return the header of an instance. Raises InstanceError when it is no instance of any form."""
+    return header_of(xml.parse(data))
+
+
+def header_of(root: etree._Element) -> Header:
+    """Return the header of a parsed instance; see `read_header`."""
+    namespace, _, _ = root.tag.rpartition("}")
+    form_id = root.get("id") or namespace.lstrip("{")
+    if not form_id:
+        raise InstanceError(
+            Fault("The XML names no form.", "Send an instance whose root has an id attribute.")
+        )
+    identity = {
+        xml.local_name(child.tag): (child.text or "").strip()
+        for element in root.iterchildren()
+        if xml.local_name(element.tag) == "meta"
+        for child in element.iterchildren()
+    }
+    instance_id = identity.get("instanceID") or root.get("instanceID") or None
+    deprecated_id = identity.get("deprecatedID") or None
+    if any(
+        len(text or "") > ID_CHARS_MAX for text in (form_id, instance_id, deprecated_id, root.get("version"))
+    ):
+        raise InstanceError(Fault("An identifier is too long.", f"Use at most {ID_CHARS_MAX} characters."))
+    return Header(
+        form_id, root.get("version") or "", instance_id, deprecated_id, root.get("encrypted") == "yes"
+    )
+
+
+def read(data: bytes, schema: FormSchema) -> Instance:
+    """Return the answers of an instance of this form (any of its versions: unknown nodes are kept as text).
+
+    Raises InstanceError when the bytes are no instance. A value of the wrong type is kept and listed as a problem.
+    """
+    root = xml.parse(data)
+    header = header_of(root)
+    problems: list[Problem] = []
+    answers = _read_children(root, "", schema, problems, 0)
+    answers.pop("@id", None)
+    answers.pop("@version", None)
+    return Instance(header, answers, tuple(problems))
+
+
+def from_json(document: Mapping[str, object], schema: FormSchema) -> Tree:
+    """Return the typed tree of what `to_json` wrote."""
+    return _type_tree(document, "", schema)
+
+
+def to_json(tree: Tree) -> dict[str, object]:
+    """Return the tree with texts only, ready for `orjson`: rows as lists, groups as objects, "" for unanswered."""
+    return {name: _plain(child) for name, child in tree.items()}
+
+
+def write(header: Header, answers: Tree, schema: FormSchema) -> bytes:
+    """Return the XML of an instance: UTF-8, no default namespace, children in the form's order, then the unknown ones.
+
+    Reading it again gives equal answers.
+    """
+    attributes = f" id={quoteattr(header.form_id)}"
+    if header.version:
+        attributes += f" version={quoteattr(header.version)}"
+    parts = ["<?xml version='1.0' encoding='UTF-8' ?>"]
+    _write(schema.root, answers, "", schema, parts, attributes)
+    return "".join(parts).encode()
+
+
+def canonical_content(answers: Tree, schema: FormSchema) -> bytes:
+    """Return the bytes that stand for what the respondent said: equal for two instances that differ only in noise.
+
+    Noise is (Collect, opening an instance again): child order between different names, surrounding blanks, less than
+    a second of a dateTime, blank against absent, identity (`instanceID`, `deprecatedID`), and fields recalculated by
+    themselves (`end`, `now()`, `uuid()` without `once()`, `jr:choice-name()`).
+    A dateTime one millisecond before a full second counts as another: rare, and kept as an edit, never lost.
+    """
+    return orjson.dumps(_canonical(answers, "", schema), option=orjson.OPT_SORT_KEYS)
+
+
+def content_digest(answers: Tree, schema: FormSchema) -> str:
+    """Return the SHA-256 of the canonical content, as hex."""
+    return hashlib.sha256(canonical_content(answers, schema)).hexdigest()
+
+
+def stable_instance_id(data: bytes) -> str:
+    """Return the instanceID for an instance that came without one: from its bytes, so that a retry is a repeat."""
+    return f"uuid:{uuid.UUID(bytes=hashlib.sha256(data).digest()[:16], version=8)}"
+
+
+def is_volatile(field: Field) -> bool:
+    """Return whether the field changes by itself when an instance is opened again."""
+    return field.preload == "timestamp:end" or (
+        "once(" not in field.calculate and bool(VOLATILE.search(field.calculate))
+    )
+
+
+def iter_answers(answers: Tree, path: str = "") -> Iterator[tuple[str, Answer]]:
+    """Yield (path, answer) for each leaf; rows of a repeat share their paths."""
+    for name, child in answers.items():
+        below = f"{path}/{name}"
+        for node in child if isinstance(child, tuple) else (child,):
+            if isinstance(node, Answer):
+                yield below, node
+            else:
+                yield from iter_answers(node, below)
+
+
+def _read_children(
+    element: etree._Element, path: str, schema: FormSchema, problems: list[Problem], depth: int
+) -> dict[str, Answer | Tree | tuple[Answer | Tree, ...]]:
+    if depth > DEPTH_MAX:
+        raise InstanceError(Fault(f"Groups are nested deeper than {DEPTH_MAX}.", "Flatten the form."))
+    found: dict[str, list[Answer | Tree]] = {}
+    for child in element.iterchildren():
+        name = xml.local_name(child.tag)
+        below = f"{path}/{name}"
+        found.setdefault(name, []).append(_read_node(child, below, schema, problems, depth))
+    tree: dict[str, Answer | Tree | tuple[Answer | Tree, ...]] = {
+        f"@{xml.local_name(str(key))}": Answer(str(text)) for key, text in element.attrib.items()
+    }
+    for name, nodes in found.items():
+        is_repeat = isinstance(schema.by_path.get(f"{path}/{name}"), Repeat)
+        if len(nodes) > 1 and not is_repeat:
+            problems.append(Problem(f"{path}/{name}", "stands more than once"))
+        tree[name] = tuple(nodes) if is_repeat or len(nodes) > 1 else nodes[0]
+    text = element.text or ""
+    if text.strip():
+        tree["#text"] = Answer(text)
+    return tree
+
+
+def _read_node(
+    element: etree._Element, path: str, schema: FormSchema, problems: list[Problem], depth: int
+) -> Answer | Tree:
+    node = schema.by_path.get(path)
+    if isinstance(node, Group | Repeat) or len(element) or element.attrib:
+        return _read_children(element, path, schema, problems, depth + 1)
+    answer = _typed(node, element.text or "")
+    if answer.problem:
+        problems.append(Problem(path, answer.problem))
+    return answer
+
+
+def _typed(field: Field | None, text: str) -> Answer:
+    if field is None:
+        return Answer(text, text or None)
+    try:
+        return Answer(text, values.read(field, text))
+    except values.WrongTypeError as wrong:
+        return Answer(text, None, str(wrong))
+
+
+def _type_tree(document: Mapping[str, object], path: str, schema: FormSchema) -> Tree:
+    return {name: _type_node(child, f"{path}/{name}", schema) for name, child in document.items()}
+
+
+def _type_node(node: object, path: str, schema: FormSchema) -> Answer | Tree | tuple[Answer | Tree, ...]:
+    if isinstance(node, str):
+        known = schema.by_path.get(path)
+        return _typed(known if isinstance(known, Field) else None, node)
+    if isinstance(node, Mapping):
+        return _type_tree(node, path, schema)
+    assert isinstance(node, list), "answers are texts, groups and rows"
+    rows = (_type_node(row, path, schema) for row in node)
+    return tuple(row for row in rows if not isinstance(row, tuple))
+
+
+def _plain(node: Answer | Tree | tuple[Answer | Tree, ...]) -> object:
+    if isinstance(node, Answer):
+        return node.text
+    return [_plain(row) for row in node] if isinstance(node, tuple) else to_json(node)
+
+
+def _canonical(tree: Tree, path: str, schema: FormSchema) -> dict[str, object]:
+    content: dict[str, object] = {}
+    for name, child in tree.items():
+        below = f"{path}/{name}"
+        known = schema.by_path.get(below)
+        if below in IDENTITY or (isinstance(known, Field) and is_volatile(known)):
+            continue
+        if isinstance(child, tuple):
+            content[name] = [_canonical_node(row, below, schema) for row in child]
+        elif kept := _canonical_node(child, below, schema):
+            content[name] = kept
+    return content
+
+
+def _canonical_node(node: Answer | Tree, path: str, schema: FormSchema) -> object:
+    if not isinstance(node, Answer):
+        return _canonical(node, path, schema)
+    known = schema.by_path.get(path)
+    return values.canonical(known if isinstance(known, Field) else None, node.text)
+
+
+def _write(
+    name: str, node: Answer | Tree, path: str, schema: FormSchema, parts: list[str], attributes: str = ""
+) -> None:
+    if isinstance(node, Answer):
+        parts.append(f"<{name}>{_escape(node.text)}</{name}>" if node.text else f"<{name} />")
+        return
+    for key, child in node.items():
+        if key.startswith("@") and isinstance(child, Answer):
+            attributes += f" {key[1:]}={quoteattr(child.text, ATTRIBUTE_ESCAPES)}"
+    parts.append(f"<{name}{attributes}>")
+    text = node.get("#text")
+    if isinstance(text, Answer):
+        parts.append(_escape(text.text))
+    for key in _in_form_order(node, path, schema):
+        child = node[key]
+        for row in child if isinstance(child, tuple) else (child,):
+            _write(key, row, f"{path}/{key}", schema, parts)
+    parts.append(f"</{name}>")
+
+
+ATTRIBUTE_ESCAPES = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+
+
+def _escape(text: str) -> str:
+    return escape(text, {"\r": "&#13;"})
+
+
+def _in_form_order(tree: Tree, path: str, schema: FormSchema) -> list[str]:
+    known = schema.by_path.get(path)
+    children = schema.children if not path else known.children if isinstance(known, Group | Repeat) else ()
+    ordered = [child.name for child in children if child.name in tree]
+    return ordered + [name for name in tree if name[0] not in "@#" and name not in set(ordered)]
