@@ -55,7 +55,7 @@ def history(revisions: Iterable[Revision]) -> History:
     """Return the history of one connected group, as `components` gives it; at least one revision.
 
     An edit's parent is the first received of the revisions that carry the instanceID it deprecates; other revisions
-    under that ID are siblings and stay heads. Revisions that deprecate each other in a circle (hostile input) are
+    under that ID are siblings and stay heads. An edit that changes nothing counts as what it edits. Revisions that deprecate each other in a circle (hostile input) are
     all heads. Of several heads the one received last is shown, ties broken by the greater digest.
     """
     ordered = sorted(revisions, key=lambda revision: (revision.stamp, revision.digest))
@@ -67,16 +67,28 @@ def history(revisions: Iterable[Revision]) -> History:
         for revision in ordered
         if revision.deprecated_id in by_instance and revision.deprecated_id != revision.instance_id
     }
-    edited = set(parents.values())
-    tips = [revision for revision in ordered if revision not in edited] or ordered
-    heads = _distinct(tips)
+    writers = {revision: _writer(revision, parents) for revision in ordered}
+    edited = {writers[parent] for child, parent in parents.items() if writers[child] != writers[parent]}
+    written = [revision for revision in ordered if writers[revision] == revision]
+    heads = _distinct([revision for revision in written if revision not in edited] or ordered)
     return History(
         instance_id=_root(ordered, parents),
         shown=heads[0],
         heads=heads,
         parent_missing=any(r.deprecated_id and r.deprecated_id not in by_instance for r in ordered),
-        edits=sum(child.content_digest != parent.content_digest for child, parent in parents.items()),
+        edits=sum(revision in parents for revision in written),
     )
+
+
+def _writer(revision: Revision, parents: Mapping[Revision, Revision]) -> Revision:
+    """The revision that first said what this one says: saving again without a change writes nothing."""
+    seen = {revision}
+    while (parent := parents.get(revision)) and parent.content_digest == revision.content_digest:
+        if parent in seen:
+            return min(seen, key=lambda one: (one.stamp, one.digest))
+        seen.add(parent)
+        revision = parent
+    return revision
 
 
 def _distinct(tips: list[Revision]) -> tuple[Revision, ...]:
