@@ -1,0 +1,33 @@
+"""Settings: from the environment (`CHAPAR_…`) and, before that, from flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEGABYTE = 1_000_000
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Sizes in bytes.
+
+    data: the data directory: database, blobs, lock. database_url: PostgreSQL instead of SQLite there.
+    blobs: `s3://bucket/prefix` instead of the data directory. public_url: when a proxy hides the Host tablets use.
+    submission_bytes_max: what tablets are told to put into one request. request_bytes_max: refused above.
+    xml_bytes_max: an instance above is kept in quarantine. queue_max: arrivals that may wait for the writer.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CHAPAR_")
+
+    data: Path = Path("chapar-data")
+    host: str = "127.0.0.1"
+    port: int = 8383
+    database_url: str = ""
+    blobs: str = ""
+    public_url: str = ""
+    log_level: str = "warning"
+    submission_bytes_max: int = 100 * MEGABYTE
+    request_bytes_max: int = 1000 * MEGABYTE
+    xml_bytes_max: int = 8 * MEGABYTE
+    queue_max: int = 2000

@@ -1,0 +1,117 @@
+"""Attachments and sheets by content: one blob for one SHA-256, in a folder or in S3, never changed.
+
+A blob is durable (file and directory fsynced, or acknowledged by S3) before any row names it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import obstore
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+CHUNK_BYTES = 1 << 20
+MEMORY_BYTES = 1 << 16
+
+
+class Blobs:
+    """Content-addressed bytes. Keys are `ab/cdef…`, the first two hex digits a folder."""
+
+    def __init__(self, data: Path, url: str = "") -> None:
+        self._spool = data / "tmp"
+        self._spool.mkdir(parents=True, exist_ok=True)
+        self._folder = None if url else data / "blobs"
+        if self._folder:
+            self._folder.mkdir(exist_ok=True)
+        self._store: ObjectStore = LocalStore(self._folder) if self._folder else from_url(url)
+
+    def open_upload(self) -> Upload:
+        """Return a place to stream an upload into; small ones stay in memory."""
+        return Upload(self._spool)
+
+    def put(self, content: bytes) -> str:
+        """Store the bytes durably; return their SHA-256 as hex."""
+        with self.open_upload() as upload:
+            upload.write(content)
+            return self.keep(upload)
+
+    def keep(self, upload: Upload) -> str:
+        """Store a finished upload durably; return its SHA-256 as hex. Storing it twice is storing it once."""
+        digest = upload.sha256
+        key = _key(digest)
+        try:
+            obstore.put(self._store, key, upload.rewound(), mode="create")
+        except AlreadyExistsError:
+            return digest
+        if self._folder:
+            _fsync(self._folder / key)
+            _fsync((self._folder / key).parent)
+            _fsync(self._folder)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """Return the whole blob. Raises FileNotFoundError."""
+        return bytes(obstore.get(self._store, _key(digest)).bytes())
+
+    def stream(self, digest: str) -> Iterator[bytes]:
+        """Yield the blob in chunks of about a megabyte. Raises FileNotFoundError at once."""
+        result = obstore.get(self._store, _key(digest))
+        return (bytes(chunk) for chunk in result.stream(min_chunk_size=CHUNK_BYTES))
+
+
+class Upload:
+    """Bytes on their way in: hashed as they come, in memory first, then in a file that vanishes by itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file: tempfile.SpooledTemporaryFile[bytes] = tempfile.SpooledTemporaryFile(
+            MEMORY_BYTES, dir=folder
+        )
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, chunk: bytes | bytearray) -> None:
+        """Add bytes. Raises OSError when the disk is full."""
+        self._file.write(chunk)
+        self._hash.update(chunk)
+        self.size += len(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """The digest, as hex, of what was written."""
+        return self._hash.hexdigest()
+
+    def rewound(self) -> BinaryIO:
+        """The bytes from the start, as a file."""
+        self._file.seek(0)
+        return self._file  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Drop the bytes."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _key(digest: str) -> str:
+    return f"{digest[:2]}/{digest[2:]}"
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

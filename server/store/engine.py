@@ -1,0 +1,77 @@
+"""Opening the store: one SQLAlchemy engine, SQLite in the data directory or PostgreSQL by URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_TIMEOUT_MS = 30_000
+WAL_PAGES = 4_000
+POOL_SIZE = 40
+
+
+def open_engine(data: Path, database_url: str = "") -> Engine:
+    """Return the engine of the store: `database_url`, or `chapar.sqlite` in `data`. Creates no tables."""
+    if database_url:
+        return create_engine(database_url, pool_size=POOL_SIZE, max_overflow=8, pool_pre_ping=True)
+    engine = create_engine(
+        f"sqlite:///{data / 'chapar.sqlite'}",
+        connect_args={"check_same_thread": False},
+        pool_size=POOL_SIZE,
+        max_overflow=8,
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema up to date; a no-op when it is."""
+    config = Config()
+    config.set_main_option("script_location", "migrations:")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes: takes SQLite's write lock at once, commits (and fsyncs) at the end."""
+    with engine.connect().execution_options(chapar_writes=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads, and sees one state of the store from begin to end."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def _prepare_sqlite(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    raw: Any = dbapi
+    raw.isolation_level = None  # SQLAlchemy says BEGIN below; the driver must not
+    cursor = raw.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # NORMAL lost acknowledged rows in a power-cut test
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        f"wal_autocheckpoint={WAL_PAGES}",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("chapar_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,171 @@
+"""The journal as a table: appending under the node's lock, reading behind a cursor."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from server.store.dialect import insert_ignore
+from server.store.tables import cursor as cursors
+from server.store.tables import journal, node
+from sync.clock import tick
+from sync.journal import GENESIS, Draft, Head, Kind, seal
+
+KEYS_PER_QUERY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A journal entry as readers behind a cursor meet it. detail is b"" once erased."""
+
+    position: int
+    stamp: int
+    kind: Kind
+    project_id: int
+    detail: bytes
+    body: bytes
+
+
+def create_node(connection: Connection) -> None:
+    """Give this store an identity if it has none."""
+    if connection.execute(select(node.c.id)).first() is None:
+        row = {"origin": str(uuid.uuid4()), "epoch": secrets.token_hex(8), "hash": GENESIS}
+        connection.execute(insert(node).values(id=1, position=0, seq=0, stamp=0, **row))
+
+
+def append(connection: Connection, drafts: Sequence[Draft]) -> list[int | None]:
+    """Append the facts that are new; return for each draft its position, None for an exact repeat.
+
+    Inside the caller's transaction; durable when that commits. Appenders take turns on the node's row, which makes
+    `seq` and `position` dense in any number of processes.
+    """
+    end = connection.execute(select(node).with_for_update()).one()
+    fresh, places = _leave_out_known(connection, drafts, end.position)
+    if not fresh:
+        return places
+    head = Head(end.origin, end.epoch, end.seq, end.hash, end.stamp)
+    rows = []
+    for place, entry in enumerate(seal(head, fresh, _stamps(end.stamp)), end.position + 1):
+        rows.append(
+            {
+                "position": place,
+                "origin": entry.origin,
+                "epoch": entry.epoch,
+                "seq": entry.seq,
+                "hash": entry.hash,
+                "stamp": entry.stamp,
+                "kind": entry.draft.kind,
+                "project_id": entry.draft.project_id,
+                "key": entry.draft.key,
+                "payload_hash": entry.payload_hash,
+                "detail": entry.draft.detail,
+                "body": entry.draft.body,
+            }
+        )
+    connection.execute(insert(journal), rows)
+    last = rows[-1]
+    connection.execute(
+        update(node).values(
+            position=last["position"], seq=last["seq"], hash=last["hash"], stamp=last["stamp"]
+        )
+    )
+    return places
+
+
+def head_position(connection: Connection) -> int:
+    """Return the position of the newest entry, 0 when there is none."""
+    return int(connection.execute(select(node.c.position)).scalar_one())
+
+
+def origin(connection: Connection) -> str:
+    """Return this node's identity."""
+    return str(connection.execute(select(node.c.origin)).scalar_one())
+
+
+def read_after(connection: Connection, position: int, limit: int) -> list[Record]:
+    """Return up to `limit` entries after `position`, in order."""
+    rows = connection.execute(
+        select(
+            journal.c.position,
+            journal.c.stamp,
+            journal.c.kind,
+            journal.c.project_id,
+            journal.c.detail,
+            journal.c.body,
+        )
+        .where(journal.c.position > position)
+        .order_by(journal.c.position)
+        .limit(limit)
+    )
+    return [
+        Record(row.position, row.stamp, Kind(row.kind), row.project_id, row.detail or b"", row.body or b"")
+        for row in rows
+    ]
+
+
+def read_bodies(connection: Connection, positions: Iterable[int]) -> dict[int, bytes]:
+    """Return the bodies at these positions, by position; b"" where erased."""
+    found: dict[int, bytes] = {}
+    wanted = list(positions)
+    for start in range(0, len(wanted), KEYS_PER_QUERY):
+        some = wanted[start : start + KEYS_PER_QUERY]
+        rows = connection.execute(
+            select(journal.c.position, journal.c.body).where(journal.c.position.in_(some))
+        )
+        found.update({row.position: row.body or b"" for row in rows})
+    return found
+
+
+def read_entry(connection: Connection, position: int) -> Record:
+    """Return the entry at this position. Raises LookupError when there is none."""
+    records = read_after(connection, position - 1, 1)
+    if not records or records[0].position != position:
+        raise LookupError(f"no journal entry at position {position}")
+    return records[0]
+
+
+def cursor(connection: Connection, name: str) -> int:
+    """Return how far this reader has come, 0 when it never read."""
+    return connection.execute(select(cursors.c.position).where(cursors.c.name == name)).scalar() or 0
+
+
+def advance(connection: Connection, name: str, seen: int, position: int) -> bool:
+    """Move a reader's cursor from `seen` to `position`; False when another process moved it first."""
+    if seen == 0:
+        insert_ignore(connection, cursors, [{"name": name, "position": 0}])
+    moved = connection.execute(
+        update(cursors).where(cursors.c.name == name, cursors.c.position == seen).values(position=position)
+    )
+    return moved.rowcount == 1
+
+
+def _leave_out_known(
+    connection: Connection, drafts: Sequence[Draft], position: int
+) -> tuple[list[Draft], list[int | None]]:
+    keys = [draft.key for draft in drafts if draft.key is not None]
+    known: set[bytes] = set()
+    for start in range(0, len(keys), KEYS_PER_QUERY):
+        some = keys[start : start + KEYS_PER_QUERY]
+        known.update(connection.execute(select(journal.c.key).where(journal.c.key.in_(some))).scalars())
+    fresh: list[Draft] = []
+    places: list[int | None] = []
+    for draft in drafts:
+        if draft.key is not None and draft.key in known:
+            places.append(None)
+            continue
+        if draft.key is not None:
+            known.add(draft.key)
+        fresh.append(draft)
+        places.append(position + len(fresh))
+    return fresh, places
+
+
+def _stamps(last: int) -> Iterator[int]:
+    while True:
+        last = tick(last, time.time_ns() // 1_000_000)
+        yield last
