@@ -59,7 +59,7 @@ class Choice:
     """One answer of a list. extra: the list's other columns (`tier`, `country`), for choice filters."""
 
     name: str
-    label: Text = NO_TEXT
+    label: Text = field(default_factory=lambda: NO_TEXT)
     extra: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -100,13 +100,13 @@ class Field:
     path: str
     type: FieldType = FieldType.STRING
     control: str = ""
-    label: Text = NO_TEXT
-    hint: Text = NO_TEXT
+    label: Text = field(default_factory=lambda: NO_TEXT)
+    hint: Text = field(default_factory=lambda: NO_TEXT)
     appearance: str = ""
     relevant: str = ""
     required: str = ""
     constraint: str = ""
-    constraint_message: Text = NO_TEXT
+    constraint_message: Text = field(default_factory=lambda: NO_TEXT)
     calculate: str = ""
     readonly: str = ""
     default: str = ""
@@ -126,7 +126,7 @@ class Group:
     name: str
     path: str
     children: tuple[Node, ...]
-    label: Text = NO_TEXT
+    label: Text = field(default_factory=lambda: NO_TEXT)
     appearance: str = ""
     relevant: str = ""
 
@@ -142,7 +142,7 @@ class Repeat:
     name: str
     path: str
     children: tuple[Node, ...]
-    label: Text = NO_TEXT
+    label: Text = field(default_factory=lambda: NO_TEXT)
     appearance: str = ""
     relevant: str = ""
     count: str = ""
