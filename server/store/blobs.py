@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 CHUNK_BYTES = 1 << 20
@@ -46,14 +45,11 @@ class Blobs:
         """Store a finished upload durably; return its SHA-256 as hex. Storing it twice is storing it once."""
         digest = upload.sha256
         key = _key(digest)
-        try:
-            obstore.put(self._store, key, upload.rewound(), mode="create")
-        except AlreadyExistsError:
-            return digest
+        if self._size(key) != upload.size:  # a power cut may have left an empty file under the name
+            obstore.put(self._store, key, upload.rewound())
         if self._folder:
-            _fsync(self._folder / key)
-            _fsync((self._folder / key).parent)
-            _fsync(self._folder)
+            for path in (self._folder / key, (self._folder / key).parent, self._folder):
+                _fsync(path)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -65,14 +61,18 @@ class Blobs:
         result = obstore.get(self._store, _key(digest))
         return (bytes(chunk) for chunk in result.stream(min_chunk_size=CHUNK_BYTES))
 
+    def _size(self, key: str) -> int | None:
+        try:
+            return obstore.head(self._store, key)["size"]
+        except FileNotFoundError:
+            return None
+
 
 class Upload:
     """Bytes on their way in: hashed as they come, in memory first, then in a file that vanishes by itself."""
 
     def __init__(self, folder: Path) -> None:
-        self._file: tempfile.SpooledTemporaryFile[bytes] = tempfile.SpooledTemporaryFile(
-            MEMORY_BYTES, dir=folder
-        )
+        self._file = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES, dir=str(folder))  # noqa: SIM115
         self._hash = hashlib.sha256()
         self.size = 0
 
