@@ -78,7 +78,7 @@ def compile_expression(source: str) -> Expression:
     """Return the expression ready to run, read once for all. Raises XPathError."""
     tree = parse(source)
     try:
-        evaluate = _compile(tree)
+        evaluate = compile_tree(tree)
     except XPathError as error:
         raise XPathError(error.faults[0].message.rstrip("."), source.strip()) from None
     calls = {part.name for part in walk(tree) if isinstance(part, Call)}
@@ -114,15 +114,17 @@ def evaluate(source: str, node: etree._Element, environment: Environment) -> Val
     return compile_expression(source).evaluate(Context(node, node, root, environment))
 
 
-def _compile(tree: Expr) -> Evaluate:
+@lru_cache(maxsize=8192)
+def compile_tree(tree: Expr) -> Evaluate:
+    """Return a tree, or a part of one, ready to run. Raises XPathError."""
     match tree:
         case Literal(value=constant):
             return lambda _: constant
         case Negation(operand=operand):
-            inner = _compile(operand)
+            inner = compile_tree(operand)
             return lambda context: -to_number(inner(context))
         case Binary():
-            return _compile_binary(tree.operator, _compile(tree.left), _compile(tree.right))
+            return _compile_binary(tree.operator, compile_tree(tree.left), compile_tree(tree.right))
         case Call():
             return _compile_call(tree)
         case Path():
@@ -181,7 +183,7 @@ ARITHMETIC: dict[str, Callable[[float, float], float]] = {
 
 
 def _compile_call(call: Call) -> Evaluate:
-    arguments = tuple(_compile(argument) for argument in call.arguments)
+    arguments = tuple(compile_tree(argument) for argument in call.arguments)
     if call.name in SPECIAL:
         compile_special, least, most = SPECIAL[call.name]
         _check_count(call, least, most)
@@ -284,7 +286,7 @@ def path_names(node: etree._Element) -> list[str]:
 def _compile_path(path: Path) -> Evaluate:
     steps = tuple(_compile_step(step) for step in path.steps)
     if path.start is not None:
-        start = _compile(path.start)
+        start = compile_tree(path.start)
         return lambda context: _follow(steps, start(context), context)
     if not path.absolute:
         return lambda context: _follow(steps, [context.node], context)
@@ -320,7 +322,7 @@ def _compile_step(step: Step) -> Callable[[Nodes, Context], Nodes]:
     move = _compile_move(step)
     if not step.predicates:
         return lambda found, _: move(found)
-    predicates = tuple(_compile(predicate) for predicate in step.predicates)
+    predicates = tuple(compile_tree(predicate) for predicate in step.predicates)
 
     def filtered(found: Nodes, context: Context) -> Nodes:
         found = move(found)
