@@ -1,0 +1,113 @@
+"""What a compiled sheet must have beyond what pyxform asks: a usable form id, a version, readable expressions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from forms import survey_rows, xpath, xpath_parser
+from forms.errors import Fault, FormError
+from forms.schema import Field, FormSchema, Node, Repeat
+from forms.workbook import Workbook
+
+FORM_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+ATTRIBUTE_COLUMN = re.compile(r"(bind|control|body|instance|attribute)\s*(::?|$)", re.IGNORECASE)
+ATTRIBUTE_KNOWN = re.compile(r"\w+\s*::?\s*((jr|odk|orx|entities|ev|xsd)::?)?[^\W\d][\w.-]*\s*($|::)")
+EXPRESSIONS = {
+    "relevant": "relevant",
+    "constraint": "constraint",
+    "calculate": "calculation",
+    "required": "required",
+    "readonly": "readonly",
+    "default_expression": "default",
+}
+
+
+def check_questions(book: Workbook) -> None:
+    """Refuse a sheet of questions that has none. Raises FormError."""
+    if (survey := book.get("survey")) and not survey.rows:
+        raise FormError(
+            Fault("The sheet has no question.", "Add rows with type, name and label.", survey.name, 2)
+        )
+
+
+def check_headers(book: Workbook) -> None:
+    """Refuse headers that would be no XML attribute, for which pyxform has no message. Raises FormError."""
+    faults = [
+        Fault(
+            f"“{header}” names no property that a form can have.",
+            "Correct or remove the column.",
+            name,
+            row,
+            header,
+        )
+        for sheet in book.values()
+        for name, row in [(sheet.name, sheet.header_row)]
+        for header in sheet.headers
+        if ATTRIBUTE_COLUMN.match(header) and not ATTRIBUTE_KNOWN.match(header)
+    ]
+    if faults:
+        raise FormError(*faults)
+
+
+def check_form_id(schema: FormSchema, book: Workbook) -> None:
+    """Refuse an id that no URL or file name can carry. Raises FormError."""
+    if not FORM_ID.fullmatch(schema.form_id):
+        fix = "Use at most 100 of a-z, A-Z, 0-9, _, - and the point; start with a letter or digit."
+        raise FormError(_setting(book, "form_id", f"“{schema.form_id}” cannot be a form's id.", fix))
+
+
+def check_expressions(schema: FormSchema, book: Workbook) -> None:
+    """Refuse expressions that no tablet can read, all at once. Raises FormError."""
+    faults = []
+    for node, column, expression in _expressions(schema):
+        try:
+            xpath_parser.parse(expression)
+        except (xpath_parser.XPathError, RecursionError) as error:
+            message = error.faults[0].message if isinstance(error, FormError) else "Too deeply nested."
+            faults.append(_at(book, node, column, f"The expression cannot be read. {message}"))
+    if faults:
+        raise FormError(*faults)
+
+
+def warnings(schema: FormSchema, book: Workbook) -> Iterator[Fault]:
+    """Yield what a designer should know although the form works."""
+    if not schema.version:
+        fix = "Add the column “version” with a number such as 2026050101, and raise it with every change."
+        yield _setting(book, "version", "The form has no version: tablets will not notice a change.", fix)
+    settings = book.get("settings")
+    if not survey_rows.header(settings, "form_id"):
+        fix = "Add the column “form_id”: under another file name this would be another form."
+        yield _setting(book, "form_id", f"The file's name gives the form its id, “{schema.form_id}”.", fix)
+    if not survey_rows.header(settings, "form_title"):
+        yield _setting(book, "form_title", "The form has no title.", "Add the column “form_title”.")
+    for node, column, expression in _expressions(schema):
+        try:
+            xpath.compile_expression(expression)
+        except xpath_parser.XPathError as error:
+            yield _at(book, node, column, error.faults[0].message)
+
+
+def _expressions(schema: FormSchema) -> Iterator[tuple[Node, str, str]]:
+    for node in schema.walk():
+        for attribute, column in EXPRESSIONS.items():
+            if expression := getattr(node, attribute, ""):
+                yield node, column, expression
+        if isinstance(node, Repeat) and node.count:
+            yield node, "repeat_count", node.count
+        if isinstance(node, Field) and node.choices and node.choices.nodeset:
+            yield node, "choice_filter", node.choices.nodeset
+
+
+def _setting(book: Workbook, column: str, message: str, fix: str) -> Fault:
+    settings = book.get("settings")
+    row = settings.rows[0].number if settings and settings.rows else 2
+    shown = survey_rows.header(settings, column) or column
+    return Fault(message, fix, settings.name if settings else "settings", row, shown)
+
+
+def _at(book: Workbook, node: Node, column: str, message: str) -> Fault:
+    survey = book["survey"]
+    row = survey_rows.by_path(survey).get(node.path)
+    shown = survey_rows.header(survey, column) or column
+    return Fault(message, "Correct the expression.", survey.name, row.number if row else None, shown)
