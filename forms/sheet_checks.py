@@ -12,7 +12,8 @@ from forms.workbook import Workbook
 
 FORM_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 ATTRIBUTE_COLUMN = re.compile(r"(bind|control|body|instance|attribute)\s*(::?|$)", re.IGNORECASE)
-ATTRIBUTE_KNOWN = re.compile(r"\w+\s*::?\s*((jr|odk|orx|entities|ev|xsd)::?)?[^\W\d][\w.-]*\s*($|::)")
+ATTRIBUTE = re.compile(r"\w+\s*::?\s*(?:([\w.-]+)::?(?!:))?[^\W\d][\w.-]*\s*($|::)")
+PREFIXES = frozenset({"jr", "odk", "orx", "entities", "ev", "xsd"})
 EXPRESSIONS = {
     "relevant": "relevant",
     "constraint": "constraint",
@@ -33,21 +34,28 @@ def check_questions(book: Workbook) -> None:
 
 def check_headers(book: Workbook) -> None:
     """Refuse headers that would be no XML attribute, for which pyxform has no message. Raises FormError."""
+    settings = book.get("settings")
+    own = " ".join(survey_rows.cell(settings, row, "namespaces") for row in settings.rows) if settings else ""
+    declared = PREFIXES.union(re.findall(r"([\w.-]+)\s*=", own))
     faults = [
         Fault(
-            f"“{header}” names no property that a form can have.",
-            "Correct or remove the column.",
-            name,
-            row,
+            "The column names no property that a form can have.",
+            "Correct it.",
+            sheet.name,
+            sheet.header_row,
             header,
         )
         for sheet in book.values()
-        for name, row in [(sheet.name, sheet.header_row)]
         for header in sheet.headers
-        if ATTRIBUTE_COLUMN.match(header) and not ATTRIBUTE_KNOWN.match(header)
+        if ATTRIBUTE_COLUMN.match(header) and not _is_attribute(header, declared)
     ]
     if faults:
         raise FormError(*faults)
+
+
+def _is_attribute(header: str, declared: frozenset[str]) -> bool:
+    match = ATTRIBUTE.match(header)
+    return match is not None and (not match[1] or match[1] in declared)
 
 
 def check_form_id(schema: FormSchema, book: Workbook) -> None:
