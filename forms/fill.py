@@ -11,25 +11,22 @@ from __future__ import annotations
 import math
 import random
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from lxml import etree
 
-from forms import fill_files, fill_values, xml
-from forms.fill_bounds import Bounds, bounds, pattern
+from forms import fill_files, xml
+from forms.fill_answers import NoAnswerError, Respondent, is_asked, spell_value
 from forms.fill_form import TabletForm
-from forms.fill_pattern import example
 from forms.schema import Field, FieldType, Group, Node, Repeat
 from forms.xpath import Environment, boolean, compile_expression, evaluate, nodes, number
-from forms.xpath_parser import Path, walk
-from forms.xpath_values import Value, iso, number_text, text_of
+from forms.xpath_values import iso
 
 NO_ANSWERS: Mapping[str, str] = MappingProxyType({})
 WALKS_MAX = 12
-TRIES_MAX = 40
 ROWS_MAX = 200
 ROW_WEIGHTS = (30, 28, 18, 11, 7, 4, 2)
 """How often an enumerator adds 0, 1, … 6 rows to a repeat that counts nothing."""
@@ -52,6 +49,7 @@ class FilledForm:
     xml: the submission. files: attachments by name, `audit.csv` among them when the form asks for it.
     unsatisfied: paths of questions for which no allowed answer was found (`/pna/member[2]/m_nat`); blank in the XML.
     edited: paths that an edit changed on purpose. answered: questions with an answer.
+    settled: False when the form's logic runs in circles and the last state is not consistent.
     """
 
     xml: bytes
@@ -60,6 +58,7 @@ class FilledForm:
     unsatisfied: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     answered: int = 0
+    settled: bool = True
 
 
 def fill(
@@ -98,7 +97,8 @@ def edit(
     for meta in root.iterchildren("meta"):
         for old in meta.findall("deprecatedID"):
             meta.remove(old)
-    pen = _Pen(form, root, now, chance, tablet, NO_ANSWERS, files=dict(filled.files), rows_stand=True)
+    pen = _Pen(form, root, now, chance, tablet, NO_ANSWERS, rows_stand=True)
+    pen.respondent.files.update(filled.files)
     edited = pen.change(chance.randint(1, 3))
     pen.settle()
     finished = pen.finish(deprecated=filled.instance_id)
@@ -107,7 +107,10 @@ def edit(
 
 @dataclass
 class _Pen:
-    """One filling under way: the instance and what was found out on the way."""
+    """One filling under way: the instance and what was found out on the way.
+
+    rows_stand: no row is added to a repeat that counts nothing. changed: by the last walk.
+    """
 
     form: TabletForm
     root: etree._Element
@@ -115,7 +118,6 @@ class _Pen:
     chance: random.Random
     tablet: Tablet
     given: Mapping[str, str]
-    files: dict[str, bytes] = field(default_factory=dict)
     rows_stand: bool = False
     changed: bool = False
     unsatisfied: list[str] = field(default_factory=list)
@@ -127,6 +129,9 @@ class _Pen:
         self.environment = Environment(
             self.now, self.chance, self.form.instances, self.form.choice_labels, properties
         )
+        self.instance_id = f"uuid:{uuid.UUID(int=self.chance.getrandbits(128), version=4)}"
+        self.stamps = {"timestamp:end": iso(self.now), "uid": self.instance_id}
+        self.respondent = Respondent(self.environment, self.started, self.form.ranges, {})
 
     def settle(self) -> None:
         """Walk the form until nothing changes any more."""
@@ -207,23 +212,29 @@ class _Pen:
                 expression = expression or self.form.attribute_defaults.get((node.path, name), "")
                 element.set(name, default)
             if expression:
-                element.set(name, _spell(evaluate(expression, element, self.environment), FieldType.STRING))
+                element.set(
+                    name, spell_value(evaluate(expression, element, self.environment), FieldType.STRING)
+                )
 
     def visit_field(self, question: Field, element: etree._Element, *, fresh: bool) -> None:
         if fresh:
             element.text = self.initial(question, element) or None
+        if question.preload in self.stamps:
+            self.write(question, element, self.stamps[question.preload])
+            return
         if question.calculate:
             if fresh or not compile_expression(question.calculate).volatile:
                 value = evaluate(question.calculate, element, self.environment)
-                self.write(question, element, _spell(value, question.type))
+                self.write(question, element, spell_value(value, question.type))
             return
-        if not _is_asked(question, element, self.environment):
+        if not is_asked(question, element, self.environment):
             return
-        kept = not fresh or (element.text is not None and self.chance.random() < DEFAULT_KEPT_SHARE)
+        prefilled = element.text is not None
+        kept = not fresh or (prefilled and self.chance.random() < DEFAULT_KEPT_SHARE)
         if question.path in self.given and fresh:
             element.text, kept = self.given[question.path], True
-        if not (kept and self.allowed(question, element)):
-            self.answer(question, element, may_skip=fresh)
+        if not (kept and self.respondent.allowed(question, element)):
+            self.answer(question, element, may_skip=fresh and not prefilled)
 
     def write(self, question: Field, element: etree._Element, text: str) -> None:
         """Set an answer and run what the form does when it changes."""
@@ -234,149 +245,42 @@ class _Pen:
         for path, expression in self.form.triggers.get(question.path, ()):
             for target in self.places(path, element):
                 value = evaluate(expression, target, self.environment)
-                target.text = _spell(value, FieldType.STRING) or None
+                target.text = spell_value(value, FieldType.STRING) or None
 
     def initial(self, question: Field, element: etree._Element) -> str:
         """What stands in the node before anybody answers: default, dynamic default, metadata."""
         for path, expression in self.form.triggered.get(question.path, ()):
             if any(source.text for source in self.places(path, element)):
-                return _spell(evaluate(expression, element, self.environment), question.type)
+                return spell_value(evaluate(expression, element, self.environment), question.type)
         if question.default_expression:
-            return _spell(evaluate(question.default_expression, element, self.environment), question.type)
+            return spell_value(
+                evaluate(question.default_expression, element, self.environment), question.type
+            )
         match question.preload.split(":", 1):
             case ["timestamp", "start"]:
                 return iso(self.started)
-            case ["timestamp", "end"]:
-                return iso(self.now)
             case ["date", "today"]:
                 return self.started.date().isoformat()
             case ["property", name]:
                 return self.environment.properties.get(name, "")
         return question.default
 
-    def allowed(self, question: Field, element: etree._Element) -> bool:
-        """Whether Collect would let the person go on with what stands in the node."""
-        if not element.text:
-            return not self.required(question, element)
-        if question.choices is not None and not self.listed(question, element):
-            return False
-        return not question.constraint or boolean(question.constraint, element, self.environment)
-
-    def required(self, question: Field, element: etree._Element) -> bool:
-        return bool(question.required) and boolean(question.required, element, self.environment)
-
-    def listed(self, question: Field, element: etree._Element) -> bool:
-        several = question.type in {FieldType.SELECT_MULTIPLE, FieldType.RANK}
-        names = (element.text or "").split() if several else [element.text or ""]
-        return set(names) <= set(self.options(question, element))
-
-    def options(self, question: Field, element: etree._Element) -> list[str]:
-        """The answers that the list offers here and now."""
-        choices = question.choices
-        if choices is None or not choices.nodeset:
-            return [choice.name for choice in choices.choices] if choices else []
-        if choices.choices and not _is_filtered(choices.nodeset):
-            return [choice.name for choice in choices.choices]
-        column = "{*}" + choices.value_ref
-        found = nodes(choices.nodeset, element, self.environment)
-        return [name for item in found if (name := item.findtext(column))]
-
     def answer(self, question: Field, element: etree._Element, *, may_skip: bool) -> bool:
         """Write an answer that the form allows, or none; return whether one was found."""
         before = element.text or ""
-        skipped = may_skip and self.chance.random() < BLANK_SHARE and not self.required(question, element)
-        found = "" if skipped else self.search(question, element)
+        skipped = (
+            may_skip
+            and self.chance.random() < BLANK_SHARE
+            and not self.respondent.required(question, element)
+        )
+        try:
+            found = "" if skipped else self.respondent.search(question, element)
+        except NoAnswerError:
+            found = ""
+            self.unsatisfied.append(row_path(element))
         element.text = before or None
         self.write(question, element, found)
         return bool(found)
-
-    def search(self, question: Field, element: etree._Element) -> str:
-        """Return the first candidate that is allowed, "" when none is; what cannot be answered is noted."""
-        tried = False
-        for candidate in self.candidates(question, element):
-            tried, element.text = True, candidate
-            if self.allowed(question, element):
-                return candidate
-        if tried or self.required(question, element):
-            self.unsatisfied.append(row_path(element))
-        return ""
-
-    def candidates(self, question: Field, element: etree._Element) -> Iterator[str]:
-        """Yield answers to try, the likeliest first; `element`'s text may change on the way."""
-        match question.type:
-            case _ if question.choices is not None:
-                yield from self.selections(question, self.options(question, element))
-            case _ if question.path in self.form.ranges:
-                start, end, step = self.form.ranges[question.path]
-                for _ in range(TRIES_MAX):
-                    picked = start + step * self.chance.randint(0, int((end - start) / step + 1e-9))
-                    yield _spell(float(picked), question.type)
-            case FieldType.INT | FieldType.DECIMAL | FieldType.DATE | FieldType.TIME | FieldType.DATETIME:
-                yield from self.measures(question, element)
-            case FieldType.GEOPOINT:
-                yield fill_values.point(self.chance)
-            case FieldType.GEOTRACE | FieldType.GEOSHAPE:
-                yield fill_values.trace(self.chance, closed=question.type is FieldType.GEOSHAPE)
-            case FieldType.BINARY:
-                yield from self.recordings(question)
-            case _ if question.control == "trigger":
-                yield "OK"
-            case FieldType.STRING | FieldType.BARCODE:
-                yield from self.texts(question, element)
-
-    def selections(self, question: Field, names: list[str]) -> Iterator[str]:
-        shuffled = self.chance.sample(names, len(names))
-        if question.type is FieldType.RANK:
-            yield from [" ".join(shuffled)] if names else []
-            return
-        if question.type is FieldType.SELECT_MULTIPLE and names:
-            for _ in range(TRIES_MAX):
-                yield fill_values.subset(names, self.chance)
-        yield from shuffled
-
-    def measures(self, question: Field, element: etree._Element) -> Iterator[str]:
-        kind = question.type
-
-        def spell(value: float) -> str:
-            return fill_values.spelled(kind, value, self.now)
-
-        within = self.within(question, element, spell, fill_values.STEP[kind])
-        for _ in range(TRIES_MAX):
-            yield spell(fill_values.drawn(kind, within, self.now, self.chance))
-
-    def within(
-        self, question: Field, element: etree._Element, spell: Callable[[float], str], step: float
-    ) -> Bounds:
-        if not question.constraint:
-            return Bounds()
-        return bounds(question.constraint, element, self.environment, spell, step)
-
-    def texts(self, question: Field, element: etree._Element) -> Iterator[str]:
-        known = pattern(question.constraint) if question.constraint else ""
-        if known:
-            try:
-                for _ in range(TRIES_MAX):
-                    yield example(known, self.chance)
-            except ValueError:
-                pass
-        length = self.within(question, element, lambda size: "x" * int(size), 1.0)
-        for _ in range(TRIES_MAX):
-            scanned = question.type is FieldType.BARCODE
-            text = fill_values.code(self.chance) if scanned else fill_values.prose(self.chance, question)
-            yield fill_values.fitted(text, length, self.chance)
-
-    def recordings(self, question: Field) -> Iterator[str]:
-        """Take a photograph or a sound; the name is the moment in milliseconds, as Collect names it."""
-        if question.mediatype.startswith("image"):
-            suffix, data = "jpg", fill_files.jpeg(self.chance)
-        elif question.mediatype.startswith("audio"):
-            suffix, data = "wav", fill_files.wav(self.chance)
-        else:
-            return
-        taken = self.started + (self.now - self.started) * self.chance.random()
-        name = f"{int(taken.timestamp() * 1000)}.{suffix}"
-        self.files[name] = data
-        yield name
 
     def change(self, wanted: int) -> tuple[str, ...]:
         """Answer up to `wanted` questions anew, differently; return their paths."""
@@ -402,38 +306,37 @@ class _Pen:
             for element in parent.iterchildren(node.name):
                 if not isinstance(node, Field):
                     yield from self.asked(node.children, element)
-                elif not node.calculate and _is_asked(node, element, self.environment):
+                elif not node.calculate and is_asked(node, element, self.environment):
                     yield node, element
 
     def finish(self, deprecated: str = "") -> FilledForm:
         """Return what the tablet sends, with its identity, end time, audit log and only the files it names."""
-        instance_id = f"uuid:{uuid.UUID(int=self.chance.getrandbits(128), version=4)}"
         questions = list(self.asked(self.form.schema.children, self.root))
         if not deprecated:
             named = {element.text for _, element in questions}
-            self.files = {name: data for name, data in self.files.items() if name in named}
-        self.stamp(instance_id, deprecated, [row_path(element) for _, element in questions])
+            self.respondent.files = {
+                name: data for name, data in self.respondent.files.items() if name in named
+            }
+        self.stamp(deprecated, [row_path(element) for _, element in questions])
         text = etree.tostring(self.root, encoding="unicode").replace("/>", " />")
         return FilledForm(
             xml=f"<?xml version='1.0' encoding='UTF-8' ?>{text}".encode(),
-            files=MappingProxyType(self.files),
-            instance_id=instance_id,
+            files=MappingProxyType(self.respondent.files),
+            instance_id=self.instance_id,
+            settled=not self.changed,
             unsatisfied=tuple(self.unsatisfied),
             answered=sum(1 for _, element in questions if element.text),
         )
 
-    def stamp(self, instance_id: str, deprecated: str, paths: list[str]) -> None:
-        for leaf in self.form.schema.fields:
-            if leaf.preload == "timestamp:end":
-                for element in self.places(leaf.path):
-                    element.text = iso(self.now)
+    def stamp(self, deprecated: str, paths: list[str]) -> None:
+        """Write the instance's identity into `meta`, and the audit log if the form keeps one."""
         meta = self.root.find("meta")
         if meta is None:
             meta = etree.SubElement(self.root, "meta")
         named = meta.find("instanceID")
         if named is None:
             named = etree.SubElement(meta, "instanceID")
-        named.text = instance_id
+        named.text = self.instance_id
         if deprecated:
             etree.SubElement(meta, "deprecatedID").text = deprecated
         audit = meta.find("audit")
@@ -441,8 +344,8 @@ class _Pen:
             audit.text = "audit.csv"
             user = self.tablet.username if self.form.asks_user else None
             log = fill_files.audit(paths, self.started, self.now, user)
-            before = self.files.get("audit.csv", b"")
-            self.files["audit.csv"] = before + log[log.index(b"\n") + 1 :] if before else log
+            before = self.respondent.files.get("audit.csv", b"")
+            self.respondent.files["audit.csv"] = before + log[log.index(b"\n") + 1 :] if before else log
 
     def places(self, path: str, seen_from: etree._Element | None = None) -> list[etree._Element]:
         seen_from = self.root if seen_from is None else seen_from
@@ -461,27 +364,3 @@ def row_path(element: etree._Element) -> str:
         parts.append(element.tag if len(rows) == 1 else f"{element.tag}[{rows.index(element) + 1}]")
         element, parent = parent, parent.getparent()
     return "/" + "/".join(reversed(parts))
-
-
-def _is_asked(question: Field, element: etree._Element, environment: Environment) -> bool:
-    return bool(question.control) and not (
-        question.readonly and boolean(question.readonly, element, environment)
-    )
-
-
-def _is_filtered(nodeset: str) -> bool:
-    parts = walk(compile_expression(nodeset).tree)
-    return any(step.predicates for part in parts if isinstance(part, Path) for step in part.steps)
-
-
-def _spell(value: Value, kind: FieldType) -> str:
-    """Return a calculated value as JavaRosa writes it into a node of that type (IAnswerData.wrapData)."""
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    if isinstance(value, list):
-        value = text_of(value[0]) if value else ""
-    if isinstance(value, str):
-        return value[:10] if kind is FieldType.DATE else value
-    if math.isnan(value):
-        return ""
-    return str(int(value)) if kind is FieldType.INT else number_text(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from datetime import datetime, time, timedelta
 
 from forms.fill_bounds import Bounds
@@ -48,6 +49,8 @@ AWKWARD = (
     "ي و ك عربی در کنار ی و ک",
 )
 AWKWARD_SHARE = 0.15
+NUMBERED = re.compile(r"_(?:no|code|card|id|number)$")
+NAMED = re.compile("name|father")
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 SPAN = {FieldType.INT: 20.0, FieldType.DECIMAL: 20.0, FieldType.DATE: 30.0, FieldType.DATETIME: 30.0}
 """How far from a known bound, or from zero or today, an answer lies when the other bound is not known."""
@@ -70,7 +73,9 @@ def prose(chance: random.Random, field: Field) -> str:
     """Return a text for a free-text question: a name, a number, a remark."""
     if "numbers" in field.appearance:
         return "".join(chance.choices("0123456789", k=9))
-    if Flag.PERSONAL in field.flags or "name" in field.name:
+    if NUMBERED.search(field.name):
+        return code(chance)
+    if Flag.PERSONAL in field.flags or NAMED.search(field.name):
         return " ".join(chance.sample(NAMES, chance.randint(1, 2)))
     if chance.random() >= AWKWARD_SHARE:
         return chance.choice(SENTENCES)

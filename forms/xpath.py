@@ -322,15 +322,45 @@ def _compile_step(step: Step) -> Callable[[Nodes, Context], Nodes]:
     move = _compile_move(step)
     if not step.predicates:
         return lambda found, _: move(found)
-    predicates = tuple(compile_tree(predicate) for predicate in step.predicates)
+    filters = tuple(_compile_filter(predicate) for predicate in step.predicates)
 
     def filtered(found: Nodes, context: Context) -> Nodes:
         found = move(found)
-        for predicate in predicates:
-            found = _filter(found, predicate, context)
+        for keep in filters:
+            found = keep(found, context)
         return found
 
     return filtered
+
+
+def _compile_filter(predicate: Expr) -> Callable[[Nodes, Context], Nodes]:
+    """Compile a predicate; of `[country = /data/country]` the right side is evaluated once, not per row."""
+    match predicate:
+        case Binary(
+            operator="=",
+            left=Path(steps=(Step(axis=Axis.CHILD, name=name, predicates=()),)) as left,
+            right=right,
+        ):
+            if not left.absolute and left.start is None and _is_the_same_everywhere(right):
+                wanted = compile_tree(right)
+                return lambda found, context: _filter_equal(found, name, wanted(context) if found else "")
+    test = compile_tree(predicate)
+    return lambda found, context: _filter(found, test, context)
+
+
+def _is_the_same_everywhere(expr: Expr) -> bool:
+    """Whether an expression gives the same value in every row: a literal, or a path without predicates."""
+    match expr:
+        case Literal():
+            return True
+        case Path(steps=steps, absolute=absolute, start=start):
+            anchored = absolute or start == Call("current", ())
+            return anchored and not any(step.predicates for step in steps)
+    return False
+
+
+def _filter_equal(found: Nodes, name: str, wanted: Value) -> Nodes:
+    return [node for node in found if equal(children_of(node, name), wanted)]
 
 
 def _compile_move(step: Step) -> Callable[[Nodes], Nodes]:

@@ -54,10 +54,11 @@ def _nodes(value: Value) -> Nodes:
 
 
 def _values(values: tuple[Value, ...]) -> list[Value]:
-    """Spread a single nodeset into its texts."""
-    if len(values) == 1 and isinstance(values[0], list):
-        return [text_of(node) for node in values[0]]
-    return list(values)
+    """Spread nodesets into their texts."""
+    spread: list[Value] = []
+    for value in values:
+        spread += [text_of(node) for node in value] if isinstance(value, list) else [value]
+    return spread
 
 
 def _numbers(values: tuple[Value, ...]) -> list[float]:

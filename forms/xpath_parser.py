@@ -108,7 +108,10 @@ OPERAND_FOLLOWS = frozenset({"(", "[", ",", "@", "::", "/", "|", "+", "-", "=", 
 
 def parse(expression: str) -> Expr:
     """Return the tree of `expression`. Raises XPathError when it is not in the subset."""
-    return _Parser(expression).parse()
+    try:
+        return _Parser(expression).parse()
+    except RecursionError:
+        raise XPathError("The expression is nested too deeply") from None
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
