@@ -18,6 +18,7 @@ GENESIS = bytes(32)
 class Kind(StrEnum):
     """What kinds of facts there are."""
 
+    PROJECT = "project"
     SUBMISSION = "submission"
     ATTACHMENT = "attachment"
     QUARANTINE = "quarantine"

@@ -188,6 +188,7 @@ class Quarantine(SQLModel, table=True):
     form_id: str
     version: str
     instance_id: str
+    digest: str
     size: int = Field(sa_type=BigInteger)
     stamp: int = Field(sa_type=BigInteger)
     released: bool

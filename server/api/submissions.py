@@ -1,0 +1,225 @@
+"""Submissions: reading them, their revisions and files, and the quarantine; taking one in as raw XML."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from server import intake
+from server.api.deps import ActorDep, NodeDep, admit, get_form
+from server.api.forms import read_body
+from server.intake import Outcome, Sender
+from server.node import Node
+from server.permissions import Action, Actor
+from server.problems import Problem
+from server.store import journal, submissions
+from server.store.engine import reading
+from server.store.forms import iso
+from server.store.submissions import StoredRevision, StoredSubmission
+
+PAGE = 250
+PAGE_MAX = 1000
+
+router = APIRouter(prefix="/projects/{project_id}", tags=["submissions"])
+InstanceId = Annotated[str, "an instanceID of the submission, the first or a later one"]
+
+
+@router.get("/forms/{form_id}/submissions")
+def list_submissions(
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    form_id: str,
+    after: int = 0,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
+) -> list[dict[str, Any]]:
+    """List one page in order of first receipt. after: the `position` of the last one seen."""
+    admit(node, actor, Action.READ_SUBMISSIONS, project_id)
+    get_form(node, project_id, form_id)
+    with reading(node.engine) as connection:
+        page = submissions.list_submissions(connection, project_id, form_id, after, limit)
+    return [_describe(one) for one in page]
+
+
+@router.post("/forms/{form_id}/submissions")
+async def add_submission(
+    request: Request, node: NodeDep, actor: ActorDep, project_id: int, form_id: str
+) -> Any:
+    """Take in one instance as XML; sent twice it is stored once. What it cannot read it keeps in quarantine (202)."""
+    await run_in_threadpool(admit, node, actor, Action.SUBMIT, project_id)
+    await run_in_threadpool(get_form, node, project_id, form_id)
+    xml = await read_body(request, node.settings.xml_bytes_max)
+    return await run_in_threadpool(_take, node, actor, project_id, form_id, xml, _device(request))
+
+
+@router.get("/forms/{form_id}/submissions/{instance_id}.xml")
+def get_xml(
+    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
+) -> Response:
+    """Give the exact bytes of the revision that is shown."""
+    found = _find(node, actor, project_id, form_id, instance_id)
+    shown = [one for one in _revisions(node, found) if one.digest == found.current_digest]
+    return _xml(node, shown[0])
+
+
+@router.get("/forms/{form_id}/submissions/{instance_id}")
+def get_submission(
+    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
+) -> dict[str, Any]:
+    """Tell about one submission, without its answers."""
+    return _describe(_find(node, actor, project_id, form_id, instance_id))
+
+
+@router.get("/forms/{form_id}/submissions/{instance_id}/versions")
+def list_revisions(
+    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
+) -> list[dict[str, Any]]:
+    """List every revision of a submission, newest first."""
+    found = _find(node, actor, project_id, form_id, instance_id)
+    return [_describe_revision(one, found) for one in reversed(_revisions(node, found))]
+
+
+@router.get("/forms/{form_id}/submissions/{instance_id}/versions/{digest}.xml")
+def get_revision_xml(
+    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId, digest: str
+) -> Response:
+    """Give the exact bytes of one revision, named by its SHA-256 or, as with Central, its instanceID."""
+    found = _find(node, actor, project_id, form_id, instance_id)
+    for one in _revisions(node, found):
+        if digest in {one.digest, one.instance_id}:
+            return _xml(node, one)
+    raise Problem(404.1, "There is no such version of this submission.")
+
+
+@router.get("/forms/{form_id}/submissions/{instance_id}/attachments")
+def list_attachments(
+    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
+) -> list[dict[str, Any]]:
+    """List the files that came with any revision of a submission."""
+    found = _find(node, actor, project_id, form_id, instance_id)
+    return [
+        {"name": file.name, "exists": True, "hash": file.sha256, "size": file.size}
+        for file in _files(node, found)
+    ]
+
+
+@router.get("/forms/{form_id}/submissions/{instance_id}/attachments/{name}")
+def get_attachment(
+    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId, name: str
+) -> StreamingResponse:
+    """Give a file, the newest of that name."""
+    found = _find(node, actor, project_id, form_id, instance_id)
+    files = [file for file in _files(node, found) if file.name == name]
+    if not files:
+        raise Problem(404.1, "There is no such file with this submission.")
+    headers = {
+        "Content-Length": str(files[-1].size),
+        "Content-Disposition": "attachment",
+        "X-Content-Type-Options": "nosniff",
+    }
+    kind = "application/octet-stream"
+    return StreamingResponse(node.blobs.stream(files[-1].sha256), media_type=kind, headers=headers)
+
+
+@router.get("/quarantine")
+def list_quarantine(node: NodeDep, actor: ActorDep, project_id: int) -> list[dict[str, Any]]:
+    """List what came in and could not be read, oldest first."""
+    admit(node, actor, Action.READ_QUARANTINE, project_id)
+    with reading(node.engine) as connection:
+        waiting = submissions.list_quarantined(connection, project_id)
+    return [
+        {
+            "id": one.position,
+            "reason": one.reason,
+            "xmlFormId": one.form_id,
+            "version": one.version,
+            "instanceId": one.instance_id,
+            "size": one.size,
+            "receivedAt": iso(one.stamp),
+        }
+        for one in waiting
+    ]
+
+
+def _take(node: Node, actor: Actor, project_id: int, form_id: str, xml: bytes, device_id: str) -> Any:
+    sender = Sender(actor.id, actor.name, device_id, "rest")
+    arrival = intake.examine(project_id, xml, (), sender, node.known_forms.ask, form_id)
+    (outcome,) = intake.record(node.engine, [arrival])
+    node.catch_up()
+    if outcome is Outcome.QUARANTINED:
+        return Response(status_code=202, content=b"{}", media_type="application/json")
+    with reading(node.engine) as connection:
+        stored = submissions.find_submission(
+            connection, project_id, form_id, arrival.header.instance_id or ""
+        )
+    assert stored is not None, "what was just projected is there"
+    return _describe(stored)
+
+
+def _device(request: Request) -> str:
+    return request.query_params.get("deviceID", "")[:255]
+
+
+def _find(node: Node, actor: Actor, project_id: int, form_id: str, instance_id: str) -> StoredSubmission:
+    admit(node, actor, Action.READ_SUBMISSIONS, project_id)
+    with reading(node.engine) as connection:
+        found = submissions.find_submission(connection, project_id, form_id, instance_id)
+    if found is None:
+        raise Problem(404.1, "There is no such submission of this form.")
+    return found
+
+
+def _revisions(node: Node, found: StoredSubmission) -> list[StoredRevision]:
+    with reading(node.engine) as connection:
+        return submissions.list_revisions(connection, found.project_id, found.form_id, found.instance_id)
+
+
+def _files(node: Node, found: StoredSubmission) -> list[submissions.StoredAttachment]:
+    instance_ids = {one.instance_id for one in _revisions(node, found)}
+    with reading(node.engine) as connection:
+        return submissions.list_attachments(connection, found.project_id, found.form_id, instance_ids)
+
+
+def _xml(node: Node, one: StoredRevision) -> Response:
+    with reading(node.engine) as connection:
+        body = journal.read_entry(connection, one.position).body
+    return Response(body, media_type="application/xml", headers={"X-Content-Type-Options": "nosniff"})
+
+
+def _describe(one: StoredSubmission) -> dict[str, Any]:
+    return {
+        "instanceId": one.instance_id,
+        "submitterId": one.submitter_id,
+        "submitter": {"id": one.submitter_id, "displayName": one.submitter_name},
+        "deviceId": one.device_id,
+        "createdAt": iso(one.created_stamp),
+        "updatedAt": iso(one.updated_stamp),
+        "reviewState": one.review_state,
+        "edits": one.edits,
+        "openConflicts": one.open_conflicts,
+        "parentMissing": one.parent_missing,
+        "attachmentsExpected": one.attachments_expected,
+        "attachmentsPresent": one.attachments_present,
+        "currentVersion": {
+            "instanceId": one.current_id,
+            "sha256": one.current_digest,
+            "version": one.version,
+        },
+        "position": one.position,
+    }
+
+
+def _describe_revision(one: StoredRevision, found: StoredSubmission) -> dict[str, Any]:
+    return {
+        "instanceId": one.instance_id,
+        "deprecatedId": one.deprecated_id,
+        "sha256": one.digest,
+        "version": one.version,
+        "submitterId": one.submitter_id,
+        "deviceId": one.device_id,
+        "createdAt": iso(one.stamp),
+        "current": one.digest == found.current_digest,
+    }

@@ -1,0 +1,123 @@
+"""The ASGI application: the submission door first, FastAPI for everything else, errors rendered once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.api import app_users, exports, forms, sessions, submissions
+from server.intake import Outcome
+from server.node import Node, start_serving
+from server.openrosa import downloads
+from server.openrosa.submission import PATH, SubmissionDoor, settle
+from server.problems import OPENROSA_HEADERS, Problem, openrosa_response
+
+GZIP_BYTES_MIN = 1000
+
+log = logging.getLogger("chapar.app")
+
+
+class Application:
+    """One node as an ASGI application. Its lifespan starts and stops the writer and the projector."""
+
+    def __init__(self, node: Node) -> None:
+        self._door: SubmissionDoor | None = None
+        self._rest: ASGIApp = self._build(node)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send submissions through the thin door and all else to FastAPI."""
+        if scope["type"] == "http" and self._door and PATH.fullmatch(scope["path"]):
+            await self._door(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+    def _build(self, node: Node) -> ASGIApp:
+        @asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+            loop = asyncio.get_running_loop()
+            serving = start_serving(node, lambda outcomes: _hand_over(loop, outcomes))
+            self._door = SubmissionDoor(serving)
+            yield
+            self._door = None
+            await asyncio.to_thread(serving.close)
+
+        app = FastAPI(title="Chapar", version="1", lifespan=lifespan, docs_url="/v1/docs", redoc_url=None)
+        app.state.node = node
+        for router in (sessions.router, app_users.router, exports.router, submissions.router):
+            app.include_router(router, prefix="/v1")
+        # Downloads before forms: `/forms/ID.xml` would else be a form named “ID.xml”.
+        app.include_router(downloads.router, prefix="/v1/key/{token}", include_in_schema=False)
+        app.include_router(downloads.router, prefix="/v1", tags=["OpenRosa"])
+        app.include_router(forms.router, prefix="/v1")
+        app.include_router(_health)
+        app.add_exception_handler(Problem, _render_problem)
+        app.add_exception_handler(RequestValidationError, _render_validation)
+        app.add_exception_handler(HTTPException, _render_http)
+        app.add_exception_handler(Exception, _render_failure)
+        app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN)
+        return app
+
+
+def _hand_over(
+    loop: asyncio.AbstractEventLoop, outcomes: Sequence[tuple[object, Outcome | Exception]]
+) -> None:
+    try:
+        loop.call_soon_threadsafe(settle, outcomes)
+    except RuntimeError:
+        log.info("the loop has ended; what was committed is committed")
+
+
+_health = APIRouter(include_in_schema=False)
+
+
+@_health.get("/healthz")
+def healthz() -> dict[str, str]:
+    """Say that the process answers."""
+    return {"status": "ok"}
+
+
+def render(request: Request, problem: Problem) -> Response:
+    """Return the problem as Collect reads it when Collect asks, as problem details to everybody else."""
+    for_collect = "x-openrosa-version" in request.headers
+    if for_collect:
+        body = openrosa_response(problem.detail, "error")
+        response: Response = Response(body, problem.status, media_type="text/xml; charset=utf-8")
+    else:
+        response = JSONResponse(problem.as_json(), problem.status, media_type="application/problem+json")
+    for name, value in (*problem.headers, *(OPENROSA_HEADERS if for_collect else ())):
+        response.headers.append(name, value)
+    return response
+
+
+def _render_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return render(request, error)
+
+
+def _render_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = [{"where": list(one["loc"]), "message": one["msg"]} for one in error.errors()]
+    return render(
+        request, Problem(400.1, "Some parameters are not as they must be.", extra={"faults": faults})
+    )
+
+
+def _render_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return render(request, Problem(405.1, "This address does not take that method."))
+    return render(request, Problem(404.1, "There is nothing at this address."))
+
+
+def _render_failure(request: Request, error: Exception) -> Response:
+    log.error("a request failed", exc_info=error)
+    return render(request, Problem(500.1, "This should not have happened; the log of the server tells more."))

@@ -1,0 +1,38 @@
+"""The command `chapar`: everything an operator does. Imports are inside the commands, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from server.cli import accounts, export, forms, serve
+from server.cli.common import explain
+
+app = typer.Typer(
+    name="chapar",
+    help="Chapar: a field data-collection server for tablets that are offline for days.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("demo")(serve.demo)
+app.command("export")(export.export)
+app.command("rebuild")(export.rebuild)
+app.command("quarantine")(export.quarantine)
+app.add_typer(forms.app, name="forms")
+app.add_typer(accounts.users, name="user")
+app.add_typer(accounts.app_users, name="app-user")
+
+
+def main() -> None:
+    """Run the command line; expected failures are told in a sentence and exit with 1."""
+    try:
+        app()
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        typer.echo(f"chapar: {sentence}", err=True)
+        sys.exit(1)

@@ -1,0 +1,64 @@
+"""What the commands share: their options, opening the node, telling a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+
+if TYPE_CHECKING:
+    from server.node import Node
+    from server.settings import Settings
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="The data directory (or CHAPAR_DATA).", show_default="chapar-data"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Project = Annotated[int, typer.Option("--project", help="The project's number.")]
+
+
+def settings(data: Path | None, **given: object) -> Settings:
+    """Return the settings: flags where given, else the environment, else the defaults."""
+    from server.settings import Settings
+
+    flags = {name: value for name, value in {"data": data, **given}.items() if value is not None}
+    return Settings.model_validate(Settings().model_dump() | flags)
+
+
+@contextmanager
+def opened(data: Path | None) -> Iterator[Node]:
+    """Open the node of a data directory for one command; safe beside a running server."""
+    from server.node import open_node
+    from server.setup import ensure_project
+
+    node = open_node(settings(data))
+    try:
+        ensure_project(node)
+        yield node
+    finally:
+        node.close()
+
+
+def tell(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
+    """Print the result: as JSON for scripts, as text for people."""
+    typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode() if as_json else text)
+
+
+def explain(error: Exception) -> str | None:
+    """Return the sentence for a failure that a person can mend, None for a mistake of ours."""
+    from sqlalchemy.exc import OperationalError
+
+    from forms.errors import FormError
+    from server.node import DataDirectoryInUseError
+    from server.problems import Problem
+
+    if isinstance(error, OperationalError):
+        return f"the database cannot be used: {error.orig}"
+    if isinstance(error, FormError | Problem | DataDirectoryInUseError | OSError):
+        return str(error)
+    return None

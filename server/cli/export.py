@@ -1,0 +1,76 @@
+"""`chapar export`, `chapar rebuild`, `chapar quarantine`: getting data out, and looking after the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.cli.common import Data, Json, Project, opened, tell
+
+
+def export(
+    form: Annotated[str, typer.Argument(help="The form's ID.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write into.")],
+    personal: Annotated[
+        bool, typer.Option("--personal", help="Include personal, sensitive and restricted columns.")
+    ] = False,
+    media: Annotated[
+        bool, typer.Option("--media", help="Write the submitted files beside the tables.")
+    ] = False,
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """Write one CSV for the form and one for each repeat, in ODK Central's layout."""
+    from server.exports import export_form
+
+    with opened(data) as node:
+        done = export_form(node, project, form, out, personal=personal, media=media)
+    files = [{"name": file.name, "rows": file.rows} for file in done.files]
+    lines = [f"{out / file.name}: {file.rows} rows" for file in done.files]
+    tell(
+        {"out": str(out), "files": files, "rows": sum(file.rows for file in done.files)},
+        "\n".join(lines),
+        as_json=as_json,
+    )
+
+
+def rebuild(data: Data = None, as_json: Json = False) -> None:
+    """Derive all state again from the journal. Safe to repeat; a running server should be stopped first."""
+    from server import projection
+    from server.node import lock_data
+    from server.store import journal
+    from server.store.engine import reading
+
+    with opened(data) as node, lock_data(node.settings.data):
+        projection.rebuild(node.engine, node.schemas)
+        with reading(node.engine) as connection:
+            entries = journal.head_position(connection)
+    tell({"entries": entries}, f"derived again from {entries} entries", as_json=as_json)
+
+
+def quarantine(data: Data = None, project: Project = 1, as_json: Json = False) -> None:
+    """List what came in and could not be read."""
+    from server.store import submissions
+    from server.store.engine import reading
+    from server.store.forms import iso
+
+    with opened(data) as node, reading(node.engine) as connection:
+        found = submissions.list_quarantined(connection, project)
+    rows = [
+        {
+            "id": one.position,
+            "received_at": iso(one.stamp),
+            "form_id": one.form_id,
+            "size": one.size,
+            "reason": one.reason,
+        }
+        for one in found
+    ]
+    lines = [
+        f"{row['id']}  {row['received_at']}  {row['form_id'] or '?'}  {row['size']} bytes  {row['reason']}"
+        for row in rows
+    ]
+    tell({"quarantine": rows}, "\n".join(lines) or "Nothing waits in quarantine.", as_json=as_json)

@@ -1,0 +1,115 @@
+"""`chapar serve` and `chapar demo`."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.cli.common import Data, Json, settings
+
+if TYPE_CHECKING:
+    from server.node import Node
+    from server.settings import Settings
+
+GRACE_S = 30
+BACKLOG = 2048
+
+
+def serve(
+    data: Data = None,
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The port; 0 takes a free one.", show_default="8383")
+    ] = None,
+) -> None:
+    """Keep a server up. The first start makes the data directory, project 1, the forms and an administrator."""
+    from server.node import lock_data, open_node
+
+    chosen = settings(data, host=host, port=port)
+    logging.basicConfig(
+        level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    with lock_data(chosen.data):
+        listener = socket.create_server((chosen.host, chosen.port), backlog=BACKLOG)
+        node = open_node(chosen)
+        try:
+            _prepare(node)
+            _run(node, listener)
+        finally:
+            node.close()
+
+
+def demo(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder for the exports.", show_default="demo-exports")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another seed, other made-up respondents.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Show the whole road: sheets, a server, tablets on a bad link, one clean export, and a table that adds up."""
+    from server.demo import run_demo
+
+    raise typer.Exit(run_demo(out or Path("demo-exports"), seed=seed, as_json=as_json))
+
+
+def _prepare(node: Node) -> None:
+    from server import setup
+
+    setup.ensure_project(node)
+    for one in setup.publish_bundled(node):
+        typer.echo(f"published {one.form_id} version {one.version}")
+    administrator = setup.ensure_administrator(node)
+    if administrator:
+        typer.echo(f"first administrator: {administrator.email}")
+        typer.echo(f"one-time password:   {administrator.password}")
+        typer.echo("change it: PUT /v1/users/current/password, or `chapar user password`")
+
+
+def _run(node: Node, listener: socket.socket) -> None:
+    import uvicorn
+
+    from server.app import Application
+    from server.node import announce
+
+    port = listener.getsockname()[1]
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                announce(node.settings.data, _tablet_url(node.settings, port))
+                typer.echo(f"enrol a tablet: chapar app-user create NAME --data {node.settings.data}")
+                typer.echo(f"listening on http://{_local_host(node.settings)}:{port}")
+
+    config = uvicorn.Config(
+        Application(node),
+        log_config=None,
+        access_log=False,  # paths hold tablets' tokens
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        lifespan="on",
+    )
+    Server(config).run(sockets=[listener])
+
+
+def _local_host(settings: Settings) -> str:
+    return "127.0.0.1" if settings.host in {"", "0.0.0.0"} else settings.host  # noqa: S104
+
+
+def _tablet_url(settings: Settings, port: int) -> str:
+    """Where tablets on the same network reach this server, as well as it can be guessed without asking anybody."""
+    host = _local_host(settings)
+    if settings.host in {"", "0.0.0.0"}:  # noqa: S104
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(("192.0.2.1", 9))  # a documentation address; connecting UDP sends nothing
+                host = probe.getsockname()[0]
+            except OSError:
+                pass
+    return f"http://{host}:{port}"

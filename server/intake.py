@@ -1,0 +1,259 @@
+"""The corridor behind every door: what arrived becomes journal entries, committed and fsynced before the answer.
+
+Doors (OpenRosa, REST, later the relay) make an `Arrival`; a `Writer` commits whatever waits in one transaction.
+Reading answers, joining revisions and everything else happens later, in `server.projection`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+import orjson
+from sqlalchemy import Engine
+
+from forms import instance
+from forms.errors import InstanceError
+from forms.instance import Header
+from server.store import journal
+from server.store.engine import writing
+from sync.journal import Draft, Kind
+
+BATCH_MAX = 256
+QUEUED_BYTES_MAX = 64_000_000
+
+log = logging.getLogger("chapar.intake")
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who brought it: the account (None when none is known), its name, the tablet, and the door."""
+
+    submitter_id: int | None
+    submitter_name: str
+    device_id: str
+    door: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that came along and is already durable among the blobs."""
+
+    name: str
+    sha256: str
+    size: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One request's worth of a submission. reason: why it goes to quarantine, "" when it does not.
+
+    xml: exactly as received; empty when it was too large and lies among the blobs as `oversize`.
+    released_from: the position of the quarantine entry that this arrival takes up again.
+    """
+
+    project_id: int
+    header: Header
+    xml: bytes
+    files: tuple[StoredFile, ...]
+    sender: Sender
+    received_at: datetime
+    reason: str = ""
+    oversize: StoredFile | None = None
+    released_from: int | None = None
+
+
+class Outcome(Enum):
+    """What became of an arrival."""
+
+    STORED = "stored"
+    REPEAT = "repeat"
+    QUARANTINED = "quarantined"
+
+
+class QueueFullError(Exception):
+    """More arrivals wait than may; the client should come again in a few seconds."""
+
+
+Deliver = Callable[[Sequence[tuple[object, Outcome | Exception]]], None]
+
+
+def examine(
+    project_id: int,
+    xml: bytes,
+    files: Sequence[StoredFile],
+    sender: Sender,
+    is_known: Callable[[int, str], bool],
+    form_id: str | None = None,
+) -> Arrival:
+    """Return the arrival for these bytes: for the journal, or for quarantine with the reason.
+
+    is_known: whether a form of that project was ever published. form_id: the only form this door takes, or None.
+    """
+    received_at = datetime.now(UTC)
+    try:
+        header = instance.read_header(xml)
+    except InstanceError as error:
+        return Arrival(
+            project_id, Header("", "", None), xml, tuple(files), sender, received_at, reason=str(error)
+        )
+    reason = ""
+    if not is_known(project_id, header.form_id):
+        reason = "No form with this ID was ever published here. Publish it, and the record is taken up."
+    elif form_id is not None and header.form_id != form_id:
+        reason = "The XML names another form than the address it was sent to."
+    if header.instance_id is None:
+        header = Header(
+            header.form_id,
+            header.version,
+            instance.stable_instance_id(xml),
+            header.deprecated_id,
+            header.encrypted,
+        )
+    return Arrival(project_id, header, xml, tuple(files), sender, received_at, reason)
+
+
+def oversize(project_id: int, whole: StoredFile, files: Sequence[StoredFile], sender: Sender) -> Arrival:
+    """Return the arrival for an instance too large to read, already among the blobs as `whole`."""
+    reason = f"The XML has {whole.size} bytes, more than this server reads."
+    header = Header("", "", None)
+    return Arrival(project_id, header, b"", tuple(files), sender, datetime.now(UTC), reason, oversize=whole)
+
+
+def record(engine: Engine, arrivals: Sequence[Arrival]) -> list[Outcome]:
+    """Commit the arrivals in one transaction; durable when this returns."""
+    drafts = [_drafts(arrival) for arrival in arrivals]
+    with writing(engine) as connection:
+        places = journal.append(connection, [draft for some in drafts for draft in some])
+    outcomes: list[Outcome] = []
+    start = 0
+    for arrival, some in zip(arrivals, drafts, strict=True):
+        new = any(place is not None for place in places[start : start + len(some)])
+        start += len(some)
+        outcomes.append(Outcome.QUARANTINED if arrival.reason else Outcome.STORED if new else Outcome.REPEAT)
+    return outcomes
+
+
+class Writer:
+    """The one thread that commits arrivals: whatever waits, up to 256, in one transaction, without a timer.
+
+    deliver: called in the writer's thread with (ticket, outcome or error) of each arrival, once it is durable or has
+    failed.
+    """
+
+    def __init__(self, engine: Engine, queue_max: int, deliver: Deliver) -> None:
+        self._engine = engine
+        self._deliver = deliver
+        self._waiting: queue.Queue[tuple[Arrival, object] | None] = queue.Queue(queue_max)
+        self._bytes = 0
+        self._thread = threading.Thread(target=self._run, name="writer")
+        self._thread.start()
+
+    def submit(self, arrival: Arrival, ticket: object) -> None:
+        """Queue an arrival. Raises QueueFullError."""
+        if self._bytes > QUEUED_BYTES_MAX:
+            raise QueueFullError
+        try:
+            self._waiting.put_nowait((arrival, ticket))
+        except queue.Full:
+            raise QueueFullError from None
+        self._bytes += len(arrival.xml)  # only a bound: two threads may lose a count, a commit sets it right
+
+    def close(self) -> None:
+        """Commit what waits, then stop."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = [first]
+            stop = False
+            while len(batch) < BATCH_MAX and not stop and not self._waiting.empty():
+                following = self._waiting.get_nowait()
+                if following is None:
+                    stop = True
+                else:
+                    batch.append(following)
+            self._commit(batch)
+            if stop:
+                return
+
+    def _commit(self, batch: list[tuple[Arrival, object]]) -> None:
+        try:
+            outcomes: Sequence[Outcome | Exception] = record(self._engine, [arrival for arrival, _ in batch])
+        except Exception as error:
+            # Whatever failed (a full disk, a lost database), nothing is acknowledged and the writer lives on.
+            log.exception("%d arrivals could not be committed", len(batch))
+            outcomes = [error] * len(batch)
+        if self._waiting.empty():
+            self._bytes = 0
+        else:
+            self._bytes -= sum(len(arrival.xml) for arrival, _ in batch)
+        self._deliver([(ticket, outcome) for (_, ticket), outcome in zip(batch, outcomes, strict=True)])
+
+
+def _drafts(arrival: Arrival) -> list[Draft]:
+    digest = arrival.oversize.sha256 if arrival.oversize else hashlib.sha256(arrival.xml).hexdigest()
+    header = arrival.header
+    place = (str(arrival.project_id), header.form_id, header.instance_id or "", digest)
+    common = {
+        "form_id": header.form_id,
+        "instance_id": header.instance_id,
+        "digest": digest,
+        "submitter_id": arrival.sender.submitter_id,
+        "submitter_name": arrival.sender.submitter_name,
+        "device_id": arrival.sender.device_id,
+        "door": arrival.sender.door,
+        "received_at": arrival.received_at.isoformat(timespec="milliseconds"),
+    }
+    if arrival.reason:
+        detail = common | {
+            "version": header.version,
+            "reason": arrival.reason,
+            "oversize": arrival.oversize and _file(arrival.oversize),
+            "files": [_file(file) for file in arrival.files],
+        }
+        key = _key(Kind.QUARANTINE, *place, *(f"{file.name}:{file.sha256}" for file in arrival.files))
+        return [Draft(Kind.QUARANTINE, arrival.project_id, key, orjson.dumps(detail), arrival.xml)]
+    submission = common | {"version": header.version, "deprecated_id": header.deprecated_id}
+    if arrival.released_from is not None:
+        submission["released_from"] = arrival.released_from
+    return [
+        Draft(
+            Kind.SUBMISSION,
+            arrival.project_id,
+            _key(Kind.SUBMISSION, *place),
+            orjson.dumps(submission),
+            arrival.xml,
+        ),
+        *(
+            Draft(
+                Kind.ATTACHMENT,
+                arrival.project_id,
+                _key(Kind.ATTACHMENT, *place, file.name, file.sha256),
+                orjson.dumps(common | _file(file)),
+            )
+            for file in arrival.files
+        ),
+    ]
+
+
+def _file(file: StoredFile) -> dict[str, str | int]:
+    return {
+        "name": file.name,
+        "sha256": file.sha256,
+        "size": file.size,
+        "content_type": file.content_type,
+    }
+
+
+def _key(*parts: str) -> bytes:
+    """32 bytes that are equal for equal parts; no part can run into the next."""
+    return hashlib.sha256(orjson.dumps(parts)).digest()

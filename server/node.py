@@ -1,0 +1,130 @@
+"""A node: one running Chapar with its store, and the threads that serve it."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from server import projection
+from server.auth import Authenticator
+from server.intake import Deliver, Outcome, Writer
+from server.projection import Projector
+from server.settings import Settings
+from server.store import journal
+from server.store.blobs import Blobs
+from server.store.engine import migrate, open_engine, writing
+from server.store.forms import KnownForms, Schemas
+
+LOCK_FILE = "server.lock"
+
+
+class DataDirectoryInUseError(Exception):
+    """Another server already writes to this data directory."""
+
+
+@dataclass
+class Node:
+    """The store and what is kept in memory about it. Opened by the server and by every command."""
+
+    settings: Settings
+    engine: Engine
+    blobs: Blobs
+    schemas: Schemas = field(default_factory=Schemas)
+
+    def __post_init__(self) -> None:
+        self.authenticator = Authenticator(self.engine)
+        self.known_forms = KnownForms(self.engine)
+
+    def catch_up(self, until: int | None = None) -> None:
+        """Bring the state up to the newest entry, so that who just wrote sees it."""
+        projection.catch_up(self.engine, self.schemas, until)
+
+    def close(self) -> None:
+        """Give the store's connections back."""
+        self.engine.dispose()
+
+
+@dataclass
+class Serving:
+    """The threads of a node that takes submissions."""
+
+    node: Node
+    writer: Writer
+    projector: Projector
+
+    def close(self) -> None:
+        """Commit what waits, then stop. What is not yet projected waits in the journal."""
+        self.writer.close()
+        self.projector.close()
+
+
+def open_node(settings: Settings) -> Node:
+    """Open the store in the data directory (made if missing) and bring its schema up to date.
+
+    Raises OSError when the directory cannot be used.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.chmod(0o700)
+    engine = open_engine(settings.data, settings.database_url)
+    migrate(engine)
+    with writing(engine) as connection:
+        journal.create_node(connection)
+    return Node(settings, engine, Blobs(settings.data, settings.blobs))
+
+
+def start_serving(node: Node, deliver: Deliver) -> Serving:
+    """Start the projector, and the writer whose outcomes go to `deliver` (in the writer's thread)."""
+    projector = Projector(node.engine, node.schemas)
+
+    def committed(outcomes: Sequence[tuple[object, Outcome | Exception]]) -> None:
+        deliver(outcomes)
+        projector.wake()
+
+    return Serving(node, Writer(node.engine, node.settings.queue_max, committed), projector)
+
+
+@contextmanager
+def lock_data(data: Path) -> Iterator[None]:
+    """Hold the data directory for one server. Raises DataDirectoryInUseError at once when another holds it.
+
+    The system frees the lock when the process ends, however it ends.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / LOCK_FILE).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DataDirectoryInUseError(
+                f"Another server is already serving {data}{_address(data)}. "
+                "Stop it first, or choose another directory with --data."
+            ) from None
+        file.truncate(0)
+        yield
+
+
+def announce(data: Path, url: str) -> None:
+    """Write down where the server that holds the lock can be reached, for commands beside it."""
+    (data / LOCK_FILE).write_text(f"{url}\n")
+
+
+def find_serving_url(data: Path) -> str | None:
+    """Return the URL of the server that holds this data directory now, None when none does."""
+    path = data / LOCK_FILE
+    if not path.exists():
+        return None
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return file.read().strip() or None
+    return None
+
+
+def _address(data: Path) -> str:
+    url = find_serving_url(data)
+    return f" at {url}" if url else ""

@@ -1,0 +1,145 @@
+"""`HEAD` and `POST …/submission`: the hot path, one thin ASGI route.
+
+Attachments go to blobs by SHA-256; everything is durable before the 201.
+Source: OpenRosa 1.0 form submission API; Collect's OpenRosaServerInstanceUploader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from urllib.parse import parse_qs
+
+from starlette.types import Receive, Scope, Send
+
+from server import intake
+from server.intake import Arrival, Outcome, QueueFullError, Sender, StoredFile
+from server.node import Serving
+from server.openrosa.messages import FULL, Message
+from server.openrosa.parts import ClientGoneError, FilePart, Parts, clean_name, iter_body, read_parts
+from server.openrosa.tablet import authenticate
+from server.openrosa.urls import absolute_url
+from server.permissions import Action, Actor, require
+from server.problems import OPENROSA_HEADERS, Headers, Problem, openrosa_response
+
+PATH = re.compile(r"/v1/(?:key/(?P<token>[^/]+)/)?projects/(?P<project>[0-9]{1,9})/submission/?")
+LOOP_BYTES_MAX = 262_144
+RETRY_AFTER_S = 30
+
+log = logging.getLogger("chapar.submission")
+
+
+class SubmissionDoor:
+    """The ASGI application behind `PATH`."""
+
+    def __init__(self, serving: Serving) -> None:
+        self._node = serving.node
+        self._writer = serving.writer
+        self._settings = serving.node.settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; never raises for what a client sends."""
+        try:
+            status, message, headers = await self._answer(scope, receive)
+        except ClientGoneError:
+            return
+        except Problem as problem:
+            status, message, headers = problem.status, problem.detail, problem.headers
+        except Exception:
+            log.exception("a submission could not be taken")
+            status, message, headers = 500, Message.NOT_STORED.text, ()
+        await _respond(send, scope, status, message, headers)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str, Headers]:
+        match = PATH.fullmatch(scope["path"])
+        assert match, "the router sends only matching paths"
+        method, project_id = scope["method"], int(match["project"])
+        try:
+            if method not in {"HEAD", "POST"}:
+                raise Problem(405.1, "Send submissions with POST.", headers=(("Allow", "HEAD, POST"),))
+            actor = await authenticate(self._node, scope, project_id, match["token"])
+            require(actor, Action.SUBMIT, project_id)
+        except Problem:
+            await _drain(receive, self._settings.submission_bytes_max)
+            raise
+        if method == "HEAD":
+            # Collect reads the limit from a 204 only, and a Location spares it the next HEADs.
+            limit = str(self._settings.submission_bytes_max)
+            location = absolute_url(scope, self._settings.public_url)
+            return 204, "", (("X-OpenRosa-Accept-Content-Length", limit), ("Location", location))
+        outcome = await self._commit(await self._receive(scope, receive, project_id, actor))
+        if outcome is Outcome.QUARANTINED:
+            return 202, Message.QUARANTINED.text, ()
+        return 201, FULL, ()
+
+    async def _receive(self, scope: Scope, receive: Receive, project_id: int, actor: Actor) -> Arrival:
+        sender = Sender(actor.id, actor.name, _device_id(scope), "openrosa")
+        with Parts(self._node.blobs.open_upload, self._settings.xml_bytes_max) as parts:
+            await read_parts(scope, receive, parts, self._settings.request_bytes_max)
+            files = [await self._keep(part) for part in parts.files]
+            if parts.xml is None:
+                raise Problem(400.1, Message.NOT_A_SUBMISSION.text)
+            if parts.oversize is not None:
+                whole = await self._keep(FilePart("oversize.xml", "text/xml", parts.oversize))
+                return intake.oversize(project_id, whole, files, sender)
+            xml = bytes(parts.xml)
+        known = self._node.known_forms
+        if len(xml) <= LOOP_BYTES_MAX:
+            with suppress(LookupError):
+                return intake.examine(project_id, xml, files, sender, known.recall)
+        return await asyncio.to_thread(intake.examine, project_id, xml, files, sender, known.ask)
+
+    async def _keep(self, part: FilePart) -> StoredFile:
+        digest = await asyncio.to_thread(self._node.blobs.keep, part.upload)
+        return StoredFile(part.name, digest, part.upload.size, part.content_type)
+
+    async def _commit(self, arrival: Arrival) -> Outcome:
+        ticket: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        try:
+            self._writer.submit(arrival, ticket)
+        except QueueFullError:
+            headers = (("Retry-After", str(RETRY_AFTER_S)),)
+            raise Problem(503.1, Message.BUSY.text, headers=headers) from None
+        try:
+            return await ticket
+        except Exception:  # noqa: BLE001  (the writer has logged it)
+            raise Problem(507.1, Message.NOT_STORED.text) from None
+
+
+def settle(outcomes: Sequence[tuple[object, Outcome | Exception]]) -> None:
+    """Answer the requests whose arrivals were committed, or failed; runs in the event loop."""
+    for ticket, outcome in outcomes:
+        assert isinstance(ticket, asyncio.Future), "the door's tickets are futures"
+        if ticket.done():
+            continue
+        if isinstance(outcome, Exception):
+            ticket.set_exception(outcome)
+        else:
+            ticket.set_result(outcome)
+
+
+def _device_id(scope: Scope) -> str:
+    query = parse_qs(scope["query_string"].decode("latin-1"))
+    return clean_name(query["deviceID"][0]) if "deviceID" in query else ""
+
+
+async def _drain(receive: Receive, bytes_max: int) -> None:
+    """Read a refused request to its end, so that the answer is read and the connection lives on."""
+    received = 0
+    async for chunk in iter_body(receive):
+        received += len(chunk)
+        if received > bytes_max:
+            return
+
+
+async def _respond(send: Send, scope: Scope, status: int, message: str, headers: Headers) -> None:
+    body = openrosa_response(message, "submit_success" if status < 300 else "submit_failure")
+    described = (("Content-Type", "text/xml; charset=utf-8"), ("Content-Length", str(len(body))))
+    sent = (*OPENROSA_HEADERS, *headers, *(described if status != 204 else ()))
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in sent]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    is_empty = status == 204 or scope["method"] == "HEAD"
+    await send({"type": "http.response.body", "body": b"" if is_empty else body})

@@ -1,0 +1,83 @@
+"""Refusals that a person meets, rendered once at the edge.
+
+The number's whole part is the HTTP status; where ODK Central has the same problem, the number is Central's.
+JSON callers get problem details (RFC 9457) with Central's `message` and `code` beside them; Collect gets an
+OpenRosaResponse with a message to show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+Headers = tuple[tuple[str, str], ...]
+"""Names may repeat: Collect wants each challenge in a WWW-Authenticate of its own."""
+
+OPENROSA_HEADERS: Headers = (("X-OpenRosa-Version", "1.0"),)
+
+TITLES = {
+    400.1: "The request cannot be read",
+    400.2: "The request is cut off",
+    400.8: "The form has faults",
+    401.2: "Not signed in",
+    403.1: "Not allowed",
+    403.2: "The password must be changed first",
+    404.1: "Not found",
+    405.1: "Method not allowed",
+    409.3: "Already there",
+    409.6: "This version is already published with other content",
+    413.1: "Too large",
+    429.1: "Too many attempts",
+    500.1: "Something went wrong here",
+    503.1: "Too busy",
+    507.1: "Could not be stored",
+}
+
+
+class Problem(Exception):
+    """A refusal. detail: what happened and what to do next, in a sentence without personal data."""
+
+    def __init__(
+        self,
+        code: float,
+        detail: str,
+        *,
+        headers: Headers = (),
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        assert code in TITLES, f"problem {code} has no title"
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.headers = headers
+        self.extra = dict(extra or {})
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return int(self.code)
+
+    def as_json(self) -> dict[str, Any]:
+        """The problem document."""
+        return {
+            "type": "about:blank",
+            "title": TITLES[self.code],
+            "status": self.status,
+            "detail": self.detail,
+            "message": self.detail,
+            "code": self.code,
+            **({"details": self.extra} if self.extra else {}),
+        }
+
+
+def openrosa_response(message: str, nature: str = "submit_success") -> bytes:
+    """Return the body that Collect looks for: well-formed, with the word OpenRosaResponse and a message.
+
+    Source: OpenRosa 1.0 form submission API; Collect shows `message` to the enumerator.
+    """
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f'<OpenRosaResponse xmlns="http://openrosa.org/http/response"><message nature={quoteattr(nature)}>'
+        f"{escape(message)}</message></OpenRosaResponse>"
+    ).encode()

@@ -1,0 +1,189 @@
+"""From facts to state: reads the journal behind a cursor and keeps the derived tables in step with it.
+
+Any process may run it: a step counts only if nobody else moved the cursor meanwhile. Reading and joining happen
+outside the transaction, so that the writer waits for the rows only.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from itertools import takewhile
+
+import orjson
+from sqlalchemy import Connection, Engine, delete
+
+from forms import instance
+from forms.errors import InstanceError
+from forms.schema import Field, FieldType, FormSchema
+from server.store import accounts, forms, journal, submissions
+from server.store.engine import reading, writing
+from server.store.journal import Record
+from server.store.submissions import NewRevision
+from server.store.tables import STATE
+from sync.journal import Kind
+from sync.revision import Revision
+
+CURSOR = "state"
+STEP_MAX = 256
+POLL_S = 0.25
+ARRIVED = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE})
+
+log = logging.getLogger("chapar.projection")
+
+
+def catch_up(engine: Engine, schemas: forms.Schemas, until: int | None = None) -> None:
+    """Bring the state up to the newest entry, or at least to position `until`."""
+    while (position := step(engine, schemas)) is not None:
+        if until is not None and position >= until:
+            return
+
+
+def rebuild(engine: Engine, schemas: forms.Schemas) -> None:
+    """Drop all derived state and derive it again from the journal."""
+    with writing(engine) as connection:
+        for table in STATE:
+            connection.execute(delete(table))
+    catch_up(engine, schemas)
+
+
+def step(engine: Engine, schemas: forms.Schemas) -> int | None:
+    """Project the next entries; return the position reached, None when there are none."""
+    with reading(engine) as connection:
+        seen = journal.cursor(connection, CURSOR)
+        records = _same_sort(journal.read_after(connection, seen, STEP_MAX))
+        if not records:
+            return None
+        changes = _prepare(connection, schemas, records)
+    position = records[-1].position
+    with writing(engine) as connection:
+        if journal.advance(connection, CURSOR, seen, position):
+            for change in changes:
+                change(connection)
+    return position
+
+
+class Projector:
+    """The thread that projects soon after each commit, and looks by itself for what other processes wrote."""
+
+    def __init__(self, engine: Engine, schemas: forms.Schemas) -> None:
+        self._engine = engine
+        self._schemas = schemas
+        self._awake = threading.Event()
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, name="projector")
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there are new entries."""
+        self._awake.set()
+
+    def close(self) -> None:
+        """Stop after the step at hand; what is left waits in the journal."""
+        self._stop = True
+        self._awake.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop:
+            self._awake.clear()
+            try:
+                while not self._stop and step(self._engine, self._schemas) is not None:
+                    pass
+            except Exception:
+                log.exception("state could not follow the journal; trying again")
+            self._awake.wait(POLL_S)
+
+
+Change = Callable[[Connection], None]
+
+
+def _same_sort(records: list[Record]) -> list[Record]:
+    """The first entries of one sort: a form must be state before its submissions are read."""
+    if not records or records[0].kind not in ARRIVED:
+        return records[:1]
+    return list(takewhile(lambda record: record.kind in ARRIVED, records))
+
+
+def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Record]) -> list[Change]:
+    """What the entries change, as functions of a connection that writes."""
+    first = records[0]
+    detail = orjson.loads(first.detail or b"{}")
+    match first.kind:
+        case Kind.PROJECT:
+            return [lambda connection: forms.project_project(connection, first, detail)]
+        case Kind.FORM:
+            return [lambda connection: forms.project_form(connection, first, detail)]
+        case Kind.FORM_MEDIA:
+            return [lambda connection: forms.project_media(connection, first, detail)]
+        case Kind.APP_USER:
+            return [lambda connection: accounts.project_app_user(connection, first, detail)]
+        case _:
+            return _prepare_arrived(connection, schemas, records)
+
+
+def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: list[Record]) -> list[Change]:
+    revisions, attachments, quarantined, released = [], [], [], []
+    for record in records:
+        detail = orjson.loads(record.detail or b"{}")
+        if record.kind is Kind.QUARANTINE:
+            quarantined.append(submissions.quarantine_row(record, detail))
+        elif record.kind is Kind.ATTACHMENT:
+            attachments.append(submissions.attachment_row(record, detail))
+        elif detail:
+            revisions.append(_read_revision(connection, schemas, record, detail))
+            if "released_from" in detail:
+                released.append(int(detail["released_from"]))
+
+    def read_answers(position: int) -> NewRevision:
+        record = journal.read_entry(connection, position)
+        return _read_revision(connection, schemas, record, orjson.loads(record.detail))
+
+    return submissions.changes(connection, revisions, attachments, quarantined, released, read_answers)
+
+
+def _read_revision(
+    connection: Connection, schemas: forms.Schemas, record: Record, detail: dict[str, str]
+) -> NewRevision:
+    schema = schemas.find(connection, record.project_id, detail["form_id"], detail["version"])
+    assert schema is not None, "only submissions of known forms become entries of kind submission"
+    problems: list[dict[str, str]] = []
+    if schema.version != detail["version"]:
+        problems.append({"path": "", "message": "this form version was never published here"})
+    try:
+        read = instance.read(record.body, schema)
+    except InstanceError as error:
+        read = instance.Instance(instance.Header(schema.form_id, schema.version, None), {})
+        problems.append({"path": "", "message": str(error)})
+    problems += [{"path": problem.path, "message": problem.message} for problem in read.problems]
+    return NewRevision(
+        record=record,
+        detail=detail,
+        revision=Revision(
+            instance_id=detail["instance_id"],
+            digest=detail["digest"],
+            content_digest=_content_digest(read, schema, detail["digest"]),
+            deprecated_id=detail["deprecated_id"] or None,
+            stamp=record.stamp,
+        ),
+        answers=orjson.dumps(instance.to_json(read.answers)).decode(),
+        problems=orjson.dumps(problems).decode(),
+        media=orjson.dumps(sorted(_media(read.answers, schema))).decode(),
+        encrypted=read.header.encrypted,
+    )
+
+
+def _content_digest(read: instance.Instance, schema: FormSchema, digest: str) -> str:
+    """Sealed or unreadable answers are as different as their bytes."""
+    if read.header.encrypted or not read.answers:
+        return digest
+    return instance.content_digest(read.answers, schema)
+
+
+def _media(answers: instance.Tree, schema: FormSchema) -> Iterable[str]:
+    """The file names that the answers mention."""
+    for path, answer in instance.iter_answers(answers):
+        known = schema.by_path.get(path)
+        if answer.text.strip() and isinstance(known, Field) and known.type is FieldType.BINARY:
+            yield answer.text.strip()

@@ -1,0 +1,236 @@
+"""Forms, their published versions and the files they read."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, Engine, Select, insert, select
+
+from forms import xform
+from forms.schema import FormSchema
+from server.store import journal as journals
+from server.store.dialect import insert_ignore, upsert
+from server.store.engine import reading
+from server.store.journal import Record
+from server.store.tables import form, form_media, form_version, project
+from sync.clock import to_datetime
+
+SCHEMAS_CACHED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedForm:
+    """One version of a form as it stands in the store. md5, sha256: hex, of the XForm's exact bytes."""
+
+    project_id: int
+    form_id: str
+    version: str
+    name: str
+    md5: str
+    sha256: str
+    sheet_sha256: str
+    sheet_name: str
+    position: int
+    stamp: int
+
+    @property
+    def published_at(self) -> str:
+        """When, in ISO 8601 and UTC."""
+        return iso(self.stamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file that a form reads. md5: hex; None of the three when the form names it and nobody gave it yet."""
+
+    name: str
+    sha256: str | None
+    md5: str | None
+    size: int
+
+
+class Schemas:
+    """Schemas of published versions. Published bytes never change, so what is once read stays true."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[tuple[int, str, str], FormSchema] = {}
+
+    def find(self, connection: Connection, project_id: int, form_id: str, version: str) -> FormSchema | None:
+        """Return the schema of this version, of the newest when there is no such version, None for no such form."""
+        key = (project_id, form_id, version)
+        if key in self._known:
+            return self._known[key]
+        published = find_version(connection, project_id, form_id, version)
+        if published is None:
+            current = find_current(connection, project_id, form_id)
+            return self.find(connection, project_id, form_id, current.version) if current else None
+        schema = read_schema(connection, published)
+        with self._lock:
+            if len(self._known) >= SCHEMAS_CACHED:
+                self._known.clear()
+            self._known[key] = schema
+        return schema
+
+
+class KnownForms:
+    """Which forms were ever published. Once published is for ever, so only the yes is remembered."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._known: set[tuple[int, str]] = set()
+
+    def recall(self, project_id: int, form_id: str) -> bool:
+        """Return True from memory. Raises LookupError when the store has to be asked."""
+        if (project_id, form_id) not in self._known:
+            raise LookupError
+        return True
+
+    def ask(self, project_id: int, form_id: str) -> bool:
+        """Return whether the form was ever published in this project."""
+        with reading(self._engine) as connection:
+            is_known = is_published(connection, project_id, form_id)
+        if is_known:
+            self._known.add((project_id, form_id))
+        return is_known
+
+
+def read_schema(connection: Connection, published: PublishedForm) -> FormSchema:
+    """Return the schema of a published version, read from its XForm and the sheet's marks."""
+    marks = connection.execute(
+        select(form_version.c.marks).where(
+            *_is_version(published.project_id, published.form_id, published.version)
+        )
+    ).scalar_one()
+    return xform.read(read_xform(connection, published), xform.SheetMarks(**orjson.loads(marks)))
+
+
+def read_xform(connection: Connection, published: PublishedForm) -> bytes:
+    """Return the exact bytes of the XForm."""
+    return journals.read_entry(connection, published.position).body
+
+
+def find_version(connection: Connection, project_id: int, form_id: str, version: str) -> PublishedForm | None:
+    """Return this version, or None."""
+    row = connection.execute(_versions().where(*_is_version(project_id, form_id, version))).mappings().first()
+    return PublishedForm(**row) if row else None
+
+
+def find_current(connection: Connection, project_id: int, form_id: str) -> PublishedForm | None:
+    """Return the newest version of a form, or None."""
+    found = [one for one in list_current(connection, project_id) if one.form_id == form_id]
+    return found[0] if found else None
+
+
+def list_current(connection: Connection, project_id: int) -> list[PublishedForm]:
+    """Return every form in its newest version, by form ID."""
+    rows = connection.execute(
+        _versions()
+        .join(
+            form,
+            (form.c.project_id == form_version.c.project_id)
+            & (form.c.form_id == form_version.c.form_id)
+            & (form.c.version == form_version.c.version),
+        )
+        .where(form_version.c.project_id == project_id)
+        .order_by(form_version.c.form_id)
+    )
+    return [PublishedForm(**row) for row in rows.mappings()]
+
+
+def list_versions(connection: Connection, project_id: int, form_id: str) -> list[PublishedForm]:
+    """Return all published versions of a form, newest first."""
+    rows = connection.execute(
+        _versions()
+        .where(form_version.c.project_id == project_id, form_version.c.form_id == form_id)
+        .order_by(form_version.c.position.desc())
+    )
+    return [PublishedForm(**row) for row in rows.mappings()]
+
+
+def is_published(connection: Connection, project_id: int, form_id: str) -> bool:
+    """Return whether any version of the form was ever published in this project."""
+    query = select(form.c.form_id).where(form.c.project_id == project_id, form.c.form_id == form_id)
+    return connection.execute(query).first() is not None
+
+
+def list_media(connection: Connection, project_id: int, form_id: str) -> list[Media]:
+    """Return the files given for a form, by name."""
+    rows = connection.execute(
+        select(form_media.c.name, form_media.c.sha256, form_media.c.md5, form_media.c.size)
+        .where(form_media.c.project_id == project_id, form_media.c.form_id == form_id)
+        .order_by(form_media.c.name)
+    )
+    return [Media(*row) for row in rows]
+
+
+def project_exists(connection: Connection, project_id: int) -> bool:
+    """Return whether there is such a project."""
+    return connection.execute(select(project.c.id).where(project.c.id == project_id)).first() is not None
+
+
+def list_projects(connection: Connection) -> Sequence[tuple[int, str]]:
+    """Return (id, name) of every project."""
+    return [
+        tuple(row) for row in connection.execute(select(project.c.id, project.c.name).order_by(project.c.id))
+    ]
+
+
+def project_form(connection: Connection, record: Record, detail: Mapping[str, Any]) -> None:
+    """Derive the rows of a published version from its entry."""
+    key = {"project_id": record.project_id, "form_id": detail["form_id"]}
+    shared = {"name": detail["name"], "version": detail["version"]}
+    row = (
+        key
+        | shared
+        | {
+            "md5": hashlib.md5(record.body, usedforsecurity=False).hexdigest(),
+            "sha256": hashlib.sha256(record.body).hexdigest(),
+            "marks": orjson.dumps(detail["marks"]).decode(),
+            "sheet_sha256": detail["sheet_sha256"],
+            "sheet_name": detail["sheet_name"],
+            "position": record.position,
+            "stamp": record.stamp,
+        }
+    )
+    insert_ignore(connection, form_version, [row])
+    created = connection.execute(
+        select(form.c.created_stamp).where(*(form.c[name] == value for name, value in key.items()))
+    ).scalar()
+    stamps = {"created_stamp": created or record.stamp, "updated_stamp": record.stamp}
+    upsert(connection, form, [key | shared | stamps])
+
+
+def project_media(connection: Connection, record: Record, detail: Mapping[str, Any]) -> None:
+    """Derive the row of a form's file from its entry."""
+    row = {name: detail[name] for name in ("form_id", "name", "sha256", "md5", "size")}
+    upsert(connection, form_media, [row | {"project_id": record.project_id, "stamp": record.stamp}])
+
+
+def project_project(connection: Connection, record: Record, detail: Mapping[str, Any]) -> None:
+    """Derive the row of a project from its entry."""
+    connection.execute(insert(project).values(id=record.project_id, name=detail["name"]))
+
+
+@lru_cache(1024)
+def iso(stamp: int) -> str:
+    """A stamp's time in ISO 8601, UTC, to the millisecond, as ODK Central writes it."""
+    return to_datetime(stamp).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _versions() -> Select[Any]:
+    return select(*(form_version.c[name] for name in PublishedForm.__slots__))
+
+
+def _is_version(project_id: int, form_id: str, version: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        form_version.c.project_id == project_id,
+        form_version.c.form_id == form_id,
+        form_version.c.version == version,
+    )
