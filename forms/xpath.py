@@ -8,8 +8,6 @@ Source: https://getodk.github.io/xforms-spec/, JavaRosa d686d1bc9.
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +15,7 @@ from functools import lru_cache
 from lxml import etree
 
 from forms.xpath_functions import FUNCTIONS, children_of
+from forms.xpath_operators import ARITHMETIC, COMPARE, equal, union
 from forms.xpath_parser import (
     Axis,
     Binary,
@@ -31,7 +30,6 @@ from forms.xpath_parser import (
     walk,
 )
 from forms.xpath_values import (
-    NOTHING_NEAR,
     Context,
     Environment,
     Nodes,
@@ -54,12 +52,6 @@ __all__ = [
 ]
 
 Evaluate = Callable[[Context], Value]
-COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 VOLATILE = frozenset({"random", "uuid"})
 
 
@@ -143,43 +135,9 @@ def _compile_binary(sign: str, left: Evaluate, right: Evaluate) -> Evaluate:
         compare = COMPARE[sign]
         return lambda context: compare(to_number(left(context)), to_number(right(context)))
     if sign == "|":
-        return lambda context: _union(left(context), right(context))
+        return lambda context: union(left(context), right(context))
     calculate = ARITHMETIC[sign]
     return lambda context: calculate(to_number(left(context)), to_number(right(context)))
-
-
-def equal(left: Value, right: Value) -> bool:
-    """Return whether two values are equal: as truths, else as numbers, else as texts (XPathEqExpr.eval)."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return to_boolean(left) == to_boolean(right)
-    if isinstance(left, float) or isinstance(right, float):
-        return abs(to_number(left) - to_number(right)) < NOTHING_NEAR
-    return to_text(left) == to_text(right)
-
-
-def _union(left: Value, right: Value) -> Nodes:
-    if not isinstance(left, list) or not isinstance(right, list):
-        raise XPathError("Only nodesets can be joined by `|`")
-    return [*left, *(node for node in right if node not in left)]
-
-
-def _divide(left: float, right: float) -> float:
-    if right == 0:
-        return math.nan if left == 0 or math.isnan(left) else math.copysign(math.inf, left)
-    return left / right
-
-
-def _remainder(left: float, right: float) -> float:
-    return math.fmod(left, right) if right and not math.isinf(left) else math.nan
-
-
-ARITHMETIC: dict[str, Callable[[float, float], float]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "div": _divide,
-    "mod": _remainder,
-}
 
 
 def _compile_call(call: Call) -> Evaluate:

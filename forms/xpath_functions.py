@@ -13,29 +13,23 @@ import random
 import re
 import uuid
 from collections.abc import Callable
-from datetime import datetime
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal
-from itertools import pairwise
 
 from lxml import etree
 
+from forms import xpath_dates, xpath_geo
 from forms.xpath_parser import XPathError
 from forms.xpath_values import (
     Context,
     Nodes,
     Value,
-    days_as_written,
-    decimal_days,
     iso,
-    moment,
+    spread,
     text_of,
     to_boolean,
     to_number,
     to_text,
 )
-
-EARTH_RADIUS_M = 6_378_100.0
-"""JavaRosa's GeoUtils.EARTH_EQUATORIAL_RADIUS_METERS."""
 
 Function = Callable[..., Value]
 
@@ -53,16 +47,8 @@ def _nodes(value: Value) -> Nodes:
     return value
 
 
-def _values(values: tuple[Value, ...]) -> list[Value]:
-    """Spread nodesets into their texts."""
-    spread: list[Value] = []
-    for value in values:
-        spread += [text_of(node) for node in value] if isinstance(value, list) else [value]
-    return spread
-
-
 def _numbers(values: tuple[Value, ...]) -> list[float]:
-    return [number for value in _values(values) if not math.isnan(number := to_number(value))]
+    return [number for value in spread(values) if not math.isnan(number := to_number(value))]
 
 
 def _selected(_: Context, answer: Value, name: Value) -> bool:
@@ -127,66 +113,6 @@ def _uuid(context: Context, length: Value | None = None) -> str:
     return "".join(chance.choice(letters) for _ in range(int(to_number(length))))
 
 
-def _date(context: Context, value: Value) -> str | float:
-    """`date(x)`: the day as text. A number is days since 1970, whatever the zone."""
-    if isinstance(value, int | float):
-        return (
-            math.nan if math.isnan(value) else datetime.fromordinal(719_163 + int(value)).date().isoformat()
-        )
-    text = to_text(value)
-    found = moment(text, context.environment)
-    if text and found is None:
-        raise XPathError("date() was given a text that is no date")
-    return found.date().isoformat() if found else ""
-
-
-def _date_time(context: Context, value: Value) -> str:
-    found = moment(value, context.environment)
-    return iso(found) if found else ""
-
-
-def _decimal_date_time(context: Context, value: Value) -> str | float:
-    if isinstance(value, int | float):
-        return value
-    found = moment(value, context.environment)
-    return decimal_days(found) if found else ""
-
-
-def _decimal_time(context: Context, value: Value) -> str | float:
-    if isinstance(value, int | float):
-        return value - math.floor(value)
-    found = moment(value, context.environment)
-    return days_as_written(found.time().isoformat()) if found else ""
-
-
-def _format_date(context: Context, value: Value, pattern: Value) -> str:
-    """`%b` and `%a` are English here; Collect writes them in the form's language."""
-    found = moment(value, context.environment)
-    if found is None:
-        return ""
-    fields = {
-        "%": "%",
-        "Y": f"{found.year:04}",
-        "y": f"{found.year % 100:02}",
-        "m": f"{found.month:02}",
-        "n": str(found.month),
-        "b": found.strftime("%b"),
-        "d": f"{found.day:02}",
-        "e": str(found.day),
-        "H": f"{found.hour:02}",
-        "h": str(found.hour),
-        "M": f"{found.minute:02}",
-        "S": f"{found.second:02}",
-        "3": f"{found.microsecond // 1000:03}",
-        "a": found.strftime("%a"),
-        "W": str(found.isocalendar().week),
-    }
-    try:
-        return re.sub("%(.)", lambda sign: fields[sign[1]], to_text(pattern))
-    except KeyError:
-        raise XPathError("The date format holds an unknown sign", to_text(pattern)) from None
-
-
 def _digest(_: Context, value: Value, algorithm: Value, encoding: Value = "base64") -> str:
     name = to_text(algorithm).lower().replace("-", "")
     if name not in {"md5", "sha1", "sha256", "sha384", "sha512"}:
@@ -196,14 +122,14 @@ def _digest(_: Context, value: Value, algorithm: Value, encoding: Value = "base6
 
 
 def _checklist(_: Context, low: Value, high: Value, *factors: Value) -> bool:
-    count = sum(to_boolean(factor) for factor in _values(factors))
+    count = sum(to_boolean(factor) for factor in spread(factors))
     least, most = to_number(low), to_number(high)
     return (least < 0 or count >= least) and (most < 0 or count <= most)
 
 
 def _weighted_checklist(_: Context, low: Value, high: Value, *pairs: Value) -> bool:
     if len(pairs) == 2 and all(isinstance(part, list) for part in pairs):
-        factors, weights = _values(pairs[:1]), _values(pairs[1:])
+        factors, weights = spread(pairs[:1]), spread(pairs[1:])
     else:
         factors, weights = list(pairs[::2]), list(pairs[1::2])
     total = sum(
@@ -240,38 +166,6 @@ def _randomize(context: Context, nodes: Value, seed: Value | None = None) -> Nod
     return shuffled
 
 
-def _points(values: tuple[Value, ...]) -> list[tuple[float, float]]:
-    texts = [part for value in _values(values) for part in to_text(value).split(";") if part.strip()]
-    return [(math.radians(float(lat)), math.radians(float(lon))) for lat, lon, *_ in map(str.split, texts)]
-
-
-def _distance(_: Context, *values: Value) -> float:
-    """Metres along a trace, on a sphere."""
-    points = _points(values)
-    return sum(_arc(start, end) for start, end in pairwise(points)) * EARTH_RADIUS_M
-
-
-def _arc(start: tuple[float, float], end: tuple[float, float]) -> float:
-    (lat, lon), (lat_end, lon_end) = start, end
-    square = (
-        math.sin((lat_end - lat) / 2) ** 2
-        + math.cos(lat) * math.cos(lat_end) * math.sin((lon_end - lon) / 2) ** 2
-    )
-    return 2 * math.asin(math.sqrt(square))
-
-
-def _area(_: Context, *values: Value) -> float:
-    """Square metres inside a shape, on a sphere."""
-    points = _points(values)
-    if len(points) < 3:
-        return 0.0
-    ring = zip(points, points[1:] + points[:1], strict=True)
-    total = sum(
-        (lon_end - lon) * (2 + math.sin(lat) + math.sin(lat_end)) for (lat, lon), (lat_end, lon_end) in ring
-    )
-    return abs(total * EARTH_RADIUS_M**2 / 2)
-
-
 def _numeric(calculate: Callable[..., float]) -> Function:
     def function(_: Context, *values: Value) -> float:
         try:
@@ -292,7 +186,7 @@ def _textual(calculate: Callable[..., Value]) -> Function:
 FUNCTIONS: dict[str, tuple[Function, int, int | None]] = {
     "abs": (_numeric(abs), 1, 1),
     "acos": (_numeric(math.acos), 1, 1),
-    "area": (_area, 1, None),
+    "area": (xpath_geo.area, 1, None),
     "asin": (_numeric(math.asin), 1, 1),
     "atan": (_numeric(math.atan), 1, 1),
     "atan2": (_numeric(math.atan2), 2, 2),
@@ -301,31 +195,31 @@ FUNCTIONS: dict[str, tuple[Function, int, int | None]] = {
     "boolean-from-string": (_textual(lambda text: text.lower() == "true" or text == "1"), 1, 1),
     "ceiling": (_numeric(lambda number: float(math.ceil(number))), 1, 1),
     "checklist": (_checklist, 2, None),
-    "concat": (lambda _, *values: "".join(map(to_text, _values(values))), 0, None),
+    "concat": (lambda _, *values: "".join(map(to_text, spread(values))), 0, None),
     "contains": (_textual(lambda text, part: part in text), 2, 2),
     "cos": (_numeric(math.cos), 1, 1),
     "count": (lambda _, nodes: float(len(_nodes(nodes))), 1, 1),
     "count-non-empty": (lambda _, nodes: float(sum(bool(text_of(node)) for node in _nodes(nodes))), 1, 1),
     "count-selected": (_textual(lambda text: float(len(text.split()))), 1, 1),
     "current": (lambda context: [context.current], 0, 0),
-    "date": (_date, 1, 1),
-    "date-time": (_date_time, 1, 1),
-    "decimal-date-time": (_decimal_date_time, 1, 1),
-    "decimal-time": (_decimal_time, 1, 1),
+    "date": (xpath_dates.date, 1, 1),
+    "date-time": (xpath_dates.date_time, 1, 1),
+    "decimal-date-time": (xpath_dates.decimal_date_time, 1, 1),
+    "decimal-time": (xpath_dates.decimal_time, 1, 1),
     "digest": (_digest, 2, 3),
-    "distance": (_distance, 1, None),
-    "enclosed-area": (_area, 1, 1),
+    "distance": (xpath_geo.distance, 1, None),
+    "enclosed-area": (xpath_geo.area, 1, 1),
     "ends-with": (_textual(str.endswith), 2, 2),
     "exp": (_numeric(math.exp), 1, 1),
     "exp10": (_numeric(lambda number: math.pow(10, number)), 1, 1),
     "false": (lambda _: False, 0, 0),
     "floor": (_numeric(lambda number: float(math.floor(number))), 1, 1),
-    "format-date": (_format_date, 2, 2),
-    "format-date-time": (_format_date, 2, 2),
+    "format-date": (xpath_dates.format_date, 2, 2),
+    "format-date-time": (xpath_dates.format_date, 2, 2),
     "instance": (_instance, 1, 1),
     "int": (_int, 1, 1),
     "is-selected": (_selected, 2, 2),
-    "join": (lambda _, glue, *values: to_text(glue).join(map(to_text, _values(values))), 1, None),
+    "join": (lambda _, glue, *values: to_text(glue).join(map(to_text, spread(values))), 1, None),
     "jr:itext": (_textual(lambda key: key), 1, 1),
     "last": (lambda context: float(context.size), 0, 0),
     "log": (_numeric(math.log), 1, 1),

@@ -67,6 +67,14 @@ def text_of(node: etree._Element) -> str:
     return "".join(node.itertext()) if len(node) else node.text or ""
 
 
+def spread(values: tuple[Value, ...]) -> list[Value]:
+    """Return the values with every nodeset replaced by the texts of its nodes."""
+    found: list[Value] = []
+    for value in values:
+        found += [text_of(node) for node in value] if isinstance(value, list) else [value]
+    return found
+
+
 def to_text(value: Value) -> str:
     """Return the value as text; a nodeset as the text of its first node, an empty one as ""."""
     if isinstance(value, str):
