@@ -17,8 +17,6 @@ from forms.schema import FormSchema
 from forms.workbook import Workbook
 from forms.xform import SheetMarks
 
-SHEETS = ("survey", "choices", "settings", "external_choices", "osm", "entities")
-
 
 @dataclass(frozen=True)
 class CompiledForm:
@@ -78,7 +76,7 @@ def _definition(book: Workbook, stem: str) -> dict[str, Any]:
         "sheet_names": [sheet.name for sheet in book.values()],
         "fallback_form_name": stem,
     }
-    for name in SHEETS:
+    for name in workbook.SHEETS:
         if sheet := book.get(name):
             definition[name] = [dict(row.cells) for row in sheet.rows]
             definition[f"{name}_header"] = [dict.fromkeys(sheet.headers)] if sheet.headers else []

@@ -18,6 +18,8 @@ from forms.excel import COLUMNS_MAX, ROWS_MAX
 
 SIZE_BYTES_MAX = 20_000_000
 """A form of 20,000 choices in four languages is an xlsx of 2 MB."""
+SHEETS = ("survey", "choices", "settings", "external_choices", "osm", "entities")
+"""The sheets that XLSForm knows."""
 FAULTS_MAX = 50
 """More faults of one kind help nobody: the person mends these and tries again."""
 TYPES = ".xlsx, .xls, .csv or .md"
@@ -58,7 +60,7 @@ class Sheet:
 
 
 Workbook = Mapping[str, Sheet]
-"""Sheets by name in lower case, in the file's order. A book of one sheet has it as `survey`, whatever its name."""
+"""Sheets by name in lower case, in the file's order. The only sheet is `survey`, whatever its name."""
 
 
 def read(data: bytes, file_name: str) -> Workbook:
@@ -78,7 +80,8 @@ def read(data: bytes, file_name: str) -> Workbook:
         sheets.setdefault(name.strip().lower(), _sheet(name.strip(), grid, faults))
     if faults:
         raise FormError(*faults[:FAULTS_MAX])
-    return {"survey": next(iter(sheets.values()))} if len(sheets) == 1 else sheets
+    only = next(iter(sheets)) if len(sheets) == 1 else "survey"
+    return sheets if only in SHEETS else {"survey": sheets[only]}
 
 
 def canonical(header: str) -> str:
