@@ -60,7 +60,8 @@ class Sheet:
 
 
 Workbook = Mapping[str, Sheet]
-"""Sheets by name in lower case, in the file's order. The only sheet is `survey`, whatever its name."""
+"""Sheets by name in lower case, in the file's order. The only sheet is `survey`, whatever its name; sheets that
+XLSForm does not know (notes, calculations) keep their name alone."""
 
 
 def read(data: bytes, file_name: str) -> Workbook:
@@ -77,11 +78,12 @@ def read(data: bytes, file_name: str) -> Workbook:
     sheets: dict[str, Sheet] = {}
     faults: list[Fault] = []
     for name, grid in grids:
-        sheets.setdefault(name.strip().lower(), _sheet(name.strip(), grid, faults))
+        key = name.strip().lower()
+        key = "survey" if len(grids) == 1 and key not in SHEETS else key
+        sheets.setdefault(key, _sheet(name.strip(), grid, faults) if key in SHEETS else Sheet(name.strip()))
     if faults:
         raise FormError(*faults[:FAULTS_MAX])
-    only = next(iter(sheets)) if len(sheets) == 1 else "survey"
-    return sheets if only in SHEETS else {"survey": sheets[only]}
+    return sheets
 
 
 def canonical(header: str) -> str:

@@ -436,6 +436,14 @@ def test_formulas_that_fail_or_were_never_calculated_are_refused() -> None:
     assert (uncalculated.row, uncalculated.column) == (3, "label")
 
 
+def test_sheets_that_are_no_part_of_the_form_may_hold_anything() -> None:
+    notes: list[list[object]] = [["a", "a"], ["#REF!", "=1/0"], ["type", None]]
+    questions: list[list[object]] = [["type", "name", "label"], ["text", "a", "A"]]
+
+    form = compile_form(book(notes=notes, survey=questions), "visit.xlsx")
+    assert [field.path for field in form.schema.fields] == ["/a", "/meta/instanceID"]
+
+
 def test_a_formula_with_an_empty_result_is_an_empty_cell() -> None:
     rows: list[list[object]] = [["type", "name", "label", "hint"], ["text", "a", "A", '=IF(1,"","")']]
     data = book(survey=rows)

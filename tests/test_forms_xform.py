@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import pytest
 
 from forms import xform
@@ -286,6 +288,15 @@ def test_marks_of_the_sheet_come_onto_their_fields() -> None:
 
     assert leaf.flags == {Flag.REQUIRED, Flag.PERSONAL, Flag.DUPLICATE_KEY}
     assert leaf.merge == "latest"
+
+
+def test_the_form_that_odk_validate_is_checked_with_is_read_whole() -> None:
+    data = (files("pyxform") / "validators" / "xlsform_spec_test.xml").read_bytes()
+    schema = xform.read(data)
+
+    assert schema.languages == ("default", "chinese", "english")
+    assert {"a.jpg", "audio_test.wav", "test.mov"} <= set(schema.media)
+    assert len(schema.fields) == data.count(b"<bind ") - 1  # one bind is of a group
 
 
 @pytest.mark.parametrize(
