@@ -26,6 +26,7 @@ class Action(StrEnum):
     PUBLISH_FORMS = "publish forms"
     READ_SUBMISSIONS = "read submissions"
     EXPORT = "export submissions"
+    EXPORT_PERSONAL = "export personal data"
     READ_QUARANTINE = "read the quarantine"
     MANAGE_APP_USERS = "manage app users"
     MANAGE_USERS = "manage users"

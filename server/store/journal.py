@@ -82,6 +82,11 @@ def head_position(connection: Connection) -> int:
     return int(connection.execute(select(node.c.position)).scalar_one())
 
 
+def chain_hash(connection: Connection, position: int) -> bytes:
+    """Return the chain hash of the entry at this position. Raises NoResultFound when there is none."""
+    return bytes(connection.execute(select(journal.c.hash).where(journal.c.position == position)).scalar_one())
+
+
 def origin(connection: Connection) -> str:
     """Return this node's identity."""
     return str(connection.execute(select(node.c.origin)).scalar_one())

@@ -1,0 +1,141 @@
+"""A form's submissions as rows and files, page by page, out of one reading transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import orjson
+from sqlalchemy import Connection
+
+from server import projection
+from server.exports.layout import Table, layout
+from server.exports.names import folder_name, own_names, safe_name
+from server.exports.rows import Row, reader
+from server.node import Node
+from server.problems import Problem
+from server.store import forms, journal, submissions
+from server.store.forms import iso
+from server.store.submissions import StoredAttachment, StoredSubmission
+
+PAGE_ROWS = 100
+"""A submission has up to 8 MB of texts: small pages bound the memory and cost 3 µs a submission."""
+
+NOT_DECRYPTED = "not decrypted"
+NOT_HERE = "missing encrypted form data"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is exported: a form as it stood when the journal had come to `cut_off`."""
+
+    project_id: int
+    form_id: str
+    tables: tuple[Table, ...]
+    cut_off: int
+
+    def file_name(self, table: Table) -> str:
+        """`FORM.csv`, `FORM-repeat.csv`."""
+        return f"{safe_name(self.form_id)}{safe_name(table.suffix) if table.suffix else ''}.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A file to hand out. path: below the folder `media`."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows by table, in the order of the scope's tables, and the files that the exported answers name."""
+
+    rows: tuple[list[Row], ...]
+    media: tuple[MediaFile, ...]
+
+
+def open_scope(connection: Connection, node: Node, project_id: int, form_id: str, *, personal: bool) -> Scope:
+    """Return what there is to export. Raises Problem 404.1 for a form that was never published."""
+    versions = forms.list_versions(connection, project_id, form_id)
+    if not versions:
+        raise Problem(404.1, "There is no such form in this project.")
+    found = [node.schemas.find(connection, project_id, form_id, one.version) for one in versions]
+    tables = layout([schema for schema in found if schema], personal=personal)
+    return Scope(project_id, form_id, tables, journal.cursor(connection, projection.CURSOR))
+
+
+def iter_pages(connection: Connection, scope: Scope, *, media: bool) -> Iterator[Page]:
+    """Yield all submissions in order of first receipt, one page in memory at a time."""
+    read = reader(scope.tables).read
+    sealed = [""] * scope.tables[0].width
+    after = 0
+    while found := submissions.list_submissions(
+        connection, scope.project_id, scope.form_id, after, PAGE_ROWS
+    ):
+        rows: tuple[list[Row], ...] = tuple([] for _ in scope.tables)
+        files: list[MediaFile] = []
+        for one in found:
+            names: set[str] = set()
+            if one.encrypted:
+                cells, status = sealed, _sealed_status(connection, one)
+            else:
+                cells, status = read(orjson.loads(one.answers), one.instance_id, rows, names), ""
+            version = _first_version(connection, one)
+            rows[0].append([iso(one.created_stamp), *cells, *_about(one, status, version)])
+            if media and names:
+                files += _media(connection, one, names)
+        yield Page(rows, tuple(files))
+        after = found[-1].position
+
+
+def _about(one: StoredSubmission, status: str, version: str) -> Row:
+    """The cells under `ROOT_AFTER`."""
+    return [
+        one.instance_id,
+        one.submitter_id,
+        one.submitter_name,
+        one.attachments_present,
+        one.attachments_expected,
+        status,
+        one.review_state,
+        one.device_id,
+        one.edits,
+        version,
+    ]
+
+
+def _first_version(connection: Connection, one: StoredSubmission) -> str:
+    """The form version of the first revision: Central's FormVersion is not that of an edit."""
+    if one.current_id == one.instance_id:
+        return one.version
+    revisions = submissions.list_revisions(connection, one.project_id, one.form_id, one.instance_id)
+    first = [revision.version for revision in revisions if revision.instance_id == one.instance_id]
+    return first[0] if first else one.version
+
+
+def _sealed_status(connection: Connection, one: StoredSubmission) -> str:
+    """Why a sealed record has no answers here: nobody opened it, or its sealed file has not arrived."""
+    name = orjson.loads(one.answers).get("encryptedXmlFile")
+    here = {file.name for file in _attachments(connection, one)}
+    return NOT_DECRYPTED if name in here else NOT_HERE
+
+
+def _media(connection: Connection, one: StoredSubmission, names: set[str]) -> list[MediaFile]:
+    """The files named by the shown answers: what came with the shown revision, else what came last."""
+    by_name: dict[str, StoredAttachment] = {}
+    for file in sorted(
+        _attachments(connection, one), key=lambda file: (file.instance_id == one.current_id, file.position)
+    ):
+        by_name[file.name] = file
+    folder = folder_name(one.instance_id)
+    return [
+        MediaFile(f"{folder}/{own}", by_name[name].sha256)
+        for name, own in own_names(names & by_name.keys()).items()
+    ]
+
+
+def _attachments(connection: Connection, one: StoredSubmission) -> Sequence[StoredAttachment]:
+    revisions = submissions.list_revisions(connection, one.project_id, one.form_id, one.instance_id)
+    names = {revision.instance_id for revision in revisions}
+    return submissions.list_attachments(connection, one.project_id, one.form_id, names)

@@ -1,0 +1,478 @@
+"""Exports read back what tablets sent: ODK Central's layout to the byte, personal fields left out, memory bounded."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+
+from server import intake, setup
+from server.app import Application
+from server.auth import hash_password
+from server.exports.archive import download_table, download_zip
+from server.exports.folder import Export, ExportedFile, export_form
+from server.exports.names import own_name, own_names, safe_name
+from server.exports.rows import csv_bytes
+from server.intake import Sender, StoredFile
+from server.node import Node, open_node
+from server.permissions import Role
+from server.problems import Problem
+from server.publishing import publish
+from server.settings import Settings
+from server.store import accounts
+from server.store.engine import reading, writing
+from server.store.forms import iso
+from server.store.submissions import find_submission
+
+FAMILY = """
+| survey |
+| | type | name | label | calculation | chapar::flags |
+| | text | head | Who? | | P |
+| | begin_group | home | Home | | |
+| | text | street | Street | | |
+| | geopoint | place | Where? | | |
+| | end_group | | | | |
+| | select_multiple need | needs | What? | | |
+| | begin_group | people | People | | |
+| | begin_repeat | child | Child | | |
+| | text | name | Name | | P |
+| | integer | age | Age | | |
+| | begin_repeat | toy | Toy | | |
+| | text | what | What? | | |
+| | end_repeat | | | | |
+| | image | face | Face | | P |
+| | end_repeat | | | | |
+| | end_group | | | | |
+| | image | card | Card | | |
+| choices |
+| | list_name | name | label |
+| | need | food | Food |
+| | need | shelter | Shelter |
+| settings |
+| | form_id | version | instance_name |
+| | family | 1 | concat('Family ', ${head}) |
+"""
+TEXTS = """
+| survey |
+| | type | name | label |
+| | text | words | Words |
+| settings |
+| | form_id | version |
+| | texts | 1 |
+"""
+NASTY = [
+    "=HYPERLINK(1)",
+    "+1",
+    "-1",
+    "@x",
+    "two\nlines",
+    "old\rmac",
+    "dos\r\nline",
+    'a "quote"',
+    '"',
+    "a,b;c\td",
+    "می\u200cخواهم",
+    "\u202bعربی\u202c \u200f!",
+    " blank before and after ",
+    "007",
+    "NULL",
+    "\ufeffmark",
+    "𐀀😀",
+    "ز" * 1_000_000,
+]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    node = open_node(Settings(data=tmp_path / "data"))
+    setup.ensure_project(node)
+    yield node
+    node.close()
+
+
+def publish_sheet(node: Node, sheet: str) -> None:
+    publish(node, setup.PROJECT_ID, sheet.encode(), "sheet.md", {})
+
+
+def xml(form: str, number: int, content: str, *, version: str = "1", edits: int | None = None) -> bytes:
+    deprecated = "" if edits is None else f"<deprecatedID>uuid:{edits}</deprecatedID>"
+    meta = f"<meta><instanceID>uuid:{number}</instanceID>{deprecated}</meta>"
+    return f'<data id="{form}" version="{version}">{content}{meta}</data>'.encode()
+
+
+def store(node: Node, *instances: bytes, files: dict[str, bytes] | None = None) -> None:
+    stored = [
+        StoredFile(name, node.blobs.put(content), len(content), "image/jpeg")
+        for name, content in (files or {}).items()
+    ]
+    sender = Sender(7, "Tablet 7", "collect:x", "test")
+    arrivals = [
+        intake.examine(setup.PROJECT_ID, one, stored, sender, node.known_forms.ask) for one in instances
+    ]
+    assert intake.record(node.engine, arrivals) == [intake.Outcome.STORED] * len(instances)
+    node.catch_up()
+
+
+def received(node: Node, form: str, number: int) -> str:
+    with reading(node.engine) as connection:
+        found = find_submission(connection, setup.PROJECT_ID, form, f"uuid:{number}")
+    assert found
+    return iso(found.created_stamp)
+
+
+def exported(node: Node, form: str, out: Path, *, personal: bool = False, media: bool = False) -> Export:
+    return export_form(node, setup.PROJECT_ID, form, out, personal=personal, media=media)
+
+
+def zipped(node: Node, form: str, *, personal: bool = False, media: bool = True) -> bytes:
+    chunks = download_zip(node, setup.PROJECT_ID, form, personal=personal, media=media).chunks
+    assert chunks is not None
+    return b"".join(chunks)
+
+
+def tag(node: Node, form: str, *, personal: bool = False) -> str:
+    download = download_zip(node, setup.PROJECT_ID, form, personal=personal, media=True)
+    assert download.chunks is not None
+    assert b"".join(download.chunks)
+    return download.etag
+
+
+def entries(archive: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert opened.testzip() is None
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+FAMILY_ONE = """<head>Ann</head><home><street>Long, 5</street><place>34.35 62.2 960.5 4</place></home>
+<needs>food shelter</needs><people><child><name>Ben</name><age>4</age><toy><what>car</what></toy>
+<toy><what>"ball"</what></toy><face>face.jpg</face></child><child><name>Cy</name><age>6</age><toy><what/></toy>
+</child></people><card>card.jpg</card>"""
+
+
+def test_the_tables_of_a_form_are_central_s_to_the_byte(node: Node, tmp_path: Path) -> None:
+    publish_sheet(node, FAMILY)
+    store(
+        node,
+        xml("family", 1, FAMILY_ONE),
+        xml("family", 2, "<home><place>1 2</place></home><needs></needs>"),
+        xml("family", 3, "<head>Eve</head><home/>", edits=2),
+    )
+    made = exported(node, "family", tmp_path, personal=True)
+    assert (tmp_path / "family.csv").read_text() == (
+        "SubmissionDate,head,home-street,home-place-Latitude,home-place-Longitude,home-place-Altitude,"
+        "home-place-Accuracy,needs,card,meta-instanceID,meta-instanceName,KEY,SubmitterID,SubmitterName,"
+        "AttachmentsPresent,AttachmentsExpected,Status,ReviewState,DeviceID,Edits,FormVersion\n"
+        f'{received(node, "family", 1)},Ann,"Long, 5",34.35,62.2,960.5,4,food shelter,card.jpg,uuid:1,,'
+        "uuid:1,7,Tablet 7,0,2,,,collect:x,0,1\n"
+        f"{received(node, 'family', 2)},Eve,,,,,,,,uuid:3,,uuid:2,7,Tablet 7,0,0,,edited,collect:x,1,1\n"
+    )
+    assert (tmp_path / "family-child.csv").read_text() == (
+        "name,age,face,PARENT_KEY,KEY\n"
+        "Ben,4,face.jpg,uuid:1,uuid:1/people/child[1]\n"
+        "Cy,6,,uuid:1,uuid:1/people/child[2]\n"
+    )
+    assert (tmp_path / "family-toy.csv").read_text() == (
+        "what,PARENT_KEY,KEY\n"
+        "car,uuid:1/people/child[1],uuid:1/people/child[1]/toy[1]\n"
+        '"""ball""",uuid:1/people/child[1],uuid:1/people/child[1]/toy[2]\n'
+        ",uuid:1/people/child[2],uuid:1/people/child[2]/toy[1]\n"
+    )
+    assert made.files == (
+        ExportedFile("family.csv", 2),
+        ExportedFile("family-child.csv", 2),
+        ExportedFile("family-toy.csv", 3),
+    )
+
+
+def test_a_form_without_submissions_gives_headers_only(node: Node) -> None:
+    publish_sheet(node, FAMILY)
+    tables = entries(zipped(node, "family"))
+    assert list(tables) == ["family.csv", "family-child.csv", "family-toy.csv"]
+    assert [table.count(b"\n") for table in tables.values()] == [1, 1, 1]
+
+
+def test_a_form_that_was_never_published_is_refused(node: Node, tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="no such form"):
+        exported(node, "nobody", tmp_path)
+
+
+def test_an_edit_keeps_the_form_version_of_the_first_revision(node: Node, tmp_path: Path) -> None:
+    publish_sheet(node, TEXTS)
+    publish_sheet(node, TEXTS.replace("texts | 1", "texts | 2"))
+    store(
+        node, xml("texts", 1, "<words>a</words>"), xml("texts", 2, "<words>b</words>", version="2", edits=1)
+    )
+    exported(node, "texts", tmp_path)
+    row = pd.read_csv(tmp_path / "texts.csv", dtype=str).iloc[0]
+    assert (row["words"], row["FormVersion"], row["KEY"], row["Edits"]) == ("b", "1", "uuid:1", "1")
+
+
+def test_pandas_reads_back_every_text_exactly(node: Node, tmp_path: Path) -> None:
+    publish_sheet(node, TEXTS)
+    escaped = [escape(text, {"\r": "&#13;"}) for text in NASTY]
+    store(node, *(xml("texts", place, f"<words>{text}</words>") for place, text in enumerate(escaped)))
+    exported(node, "texts", tmp_path)
+    read = pd.read_csv(tmp_path / "texts.csv", dtype=str, keep_default_na=False)
+    assert read["words"].tolist() == NASTY
+
+
+def test_fields_of_older_versions_follow_those_of_the_newest(node: Node, tmp_path: Path) -> None:
+    sheet = (
+        "| survey |\n| | type | name | label |\n{}| settings |\n| | form_id | version |\n| | grown | {} |\n"
+    )
+    publish_sheet(node, sheet.format("| | text | old | O |\n| | text | both | B |\n", 1))
+    publish_sheet(node, sheet.format("| | text | both | B |\n| | text | new | N |\n", 2))
+    store(
+        node,
+        xml("grown", 1, "<old>o</old><both>b</both>"),
+        xml("grown", 2, "<both>c</both><new>n</new><stranger>s</stranger>", version="2"),
+    )
+    exported(node, "grown", tmp_path)
+    read = pd.read_csv(tmp_path / "grown.csv", dtype=str, keep_default_na=False)
+    assert list(read)[1:5] == ["both", "new", "meta-instanceID", "old"]
+    assert read[["both", "new", "old"]].to_numpy().tolist() == [["b", "", "o"], ["c", "n", ""]]
+    assert "stranger" not in read
+
+
+def test_a_group_that_became_a_repeat_keeps_both_sorts_of_answers(node: Node, tmp_path: Path) -> None:
+    sheet = (
+        "| survey |\n| | type | name | label |\n| | begin_{0} | g | G |\n| | text | x | X |\n| | end_{0} | | |\n"
+        "| settings |\n| | form_id | version |\n| | turned | {1} |\n"
+    )
+    publish_sheet(node, sheet.format("group", 1))
+    publish_sheet(node, sheet.format("repeat", 2))
+    store(
+        node,
+        xml("turned", 1, "<g><x>one</x></g>"),
+        xml("turned", 2, "<g><x>two</x></g><g><x>three</x></g>", version="2"),
+    )
+    tables = entries(zipped(node, "turned"))
+    root = pd.read_csv(io.BytesIO(tables["turned.csv"]), dtype=str, keep_default_na=False)
+    assert root["g-x"].tolist() == ["one", ""]
+    assert tables["turned-g.csv"] == (b"x,PARENT_KEY,KEY\ntwo,uuid:2,uuid:2/g[1]\nthree,uuid:2,uuid:2/g[2]\n")
+
+
+def test_a_group_that_stands_twice_loses_neither_answers_nor_rows(node: Node, tmp_path: Path) -> None:
+    publish_sheet(node, FAMILY)
+    twice = "".join(
+        f"<home><street>{street}</street></home><people><child><age>{age}</age></child></people>"
+        for street, age in (("a", 1), ("b", 2))
+    )
+    store(node, xml("family", 1, twice))
+    exported(node, "family", tmp_path)
+    assert pd.read_csv(tmp_path / "family.csv")["home-street"].tolist() == ["a b"]
+    children = pd.read_csv(tmp_path / "family-child.csv")
+    assert children["age"].tolist() == [1, 2]
+    assert children["KEY"].tolist() == ["uuid:1/people/child[1]", "uuid:1/people/child[2]"]
+
+
+def test_personal_fields_and_their_files_are_left_out_unless_asked_for(node: Node) -> None:
+    publish_sheet(node, FAMILY)
+    files = {"face.jpg": b"FACE-BYTES", "card.jpg": b"CARD-BYTES", "unnamed.jpg": b"NAMELESS"}
+    named = FAMILY_ONE + "<meta><instanceName>Family Ann</instanceName></meta>"
+    store(node, xml("family", 1, named), files=files)
+    shared = entries(zipped(node, "family"))
+    everything = b"".join(shared.values())
+    assert [secret for secret in (b"Ann", b"Ben", b"face", b"FACE") if secret in everything] == []
+    assert shared["media/1/card.jpg"] == b"CARD-BYTES"
+    full = entries(zipped(node, "family", personal=True))
+    assert b"Family Ann" in full["family.csv"]
+    assert {name for name in full if "media" in name} == {"media/1/card.jpg", "media/1/face.jpg"}
+
+
+@pytest.mark.parametrize("letter", ["P", "S", "G"])
+def test_a_flag_in_any_version_hides_the_field_in_all(node: Node, tmp_path: Path, letter: str) -> None:
+    sheet = (
+        "| survey |\n| | type | name | label | chapar::flags |\n| | text | open | O | R H |\n"
+        "| | text | secret | S | {} |\n| | audit | audit | | M |\n"
+        "| settings |\n| | form_id | version |\n| | f | {} |\n"
+    )
+    publish_sheet(node, sheet.format(letter, 1))
+    publish_sheet(node, sheet.format("M", 2))
+    exported(node, "f", tmp_path)
+    assert list(pd.read_csv(tmp_path / "f.csv"))[1:3] == ["open", "meta-instanceID"]
+    exported(node, "f", tmp_path, personal=True)
+    assert {"secret", "meta-audit"} <= set(pd.read_csv(tmp_path / "f.csv"))
+
+
+def test_sealed_submissions_show_only_what_stands_outside(node: Node, tmp_path: Path) -> None:
+    publish_sheet(node, TEXTS)
+    sealed = (
+        '<data id="texts" version="1" encrypted="yes"><base64EncryptedKey>a2V5</base64EncryptedKey>'
+        "<encryptedXmlFile>submission.xml.enc</encryptedXmlFile><words>outside</words>"
+        "<meta><instanceID>uuid:{}</instanceID></meta></data>"
+    )
+    store(node, sealed.format(1).encode(), files={"submission.xml.enc": b"..."})
+    store(node, sealed.format(2).encode())
+    exported(node, "texts", tmp_path)
+    read = pd.read_csv(tmp_path / "texts.csv", dtype=str, keep_default_na=False)
+    assert read["Status"].tolist() == ["not decrypted", "missing encrypted form data"]
+    assert read["words"].tolist() == read["meta-instanceID"].tolist() == ["", ""]
+    assert read["KEY"].tolist() == ["uuid:1", "uuid:2"]
+
+
+def test_files_cannot_leave_their_folder_nor_hide_one_another(node: Node, tmp_path: Path) -> None:
+    publish_sheet(node, FAMILY)
+    names = ["../../evil.jpg", "..evil.jpg", "a.jpg", "A.jpg"]
+    for number, name in enumerate(names):
+        store(node, xml("family", number, f"<card>{name}</card>"), files={name: str(number).encode()})
+    made = exported(node, "family", tmp_path / "out", media=True)
+    written = {path for path in (tmp_path / "out").rglob("*") if path.is_file() and path.suffix == ".jpg"}
+    assert made.media == len(written) == len(names)
+    assert {path.parent.parent for path in written} == {tmp_path / "out" / "media"}
+    assert {path.read_bytes() for path in written} == {b"0", b"1", b"2", b"3"}
+
+
+def test_safe_names_are_one_piece_and_tell_names_apart() -> None:
+    names = [
+        "..",
+        ".",
+        "",
+        "a/b",
+        "ab",
+        "a\\b",
+        "con",
+        "x\u202egpj.exe",
+        "n" * 300 + ".jpg",
+        "AB",
+        "فرم\u200cها",
+    ]
+    own = own_names(names)
+    assert len({name.casefold() for name in own.values()}) == len(names)
+    assert not any(set(name) & set('/\\:\u202e"') or name in {"", ".", ".."} for name in own.values())
+    assert max(len(name.encode()) for name in own.values()) < 255
+    assert own_name("n" * 300 + ".jpg").endswith(".jpg")
+    assert safe_name("فرم\u200cها") == "فرم\u200cها"
+
+
+def test_an_edit_brings_the_newer_of_two_files_of_one_name(node: Node) -> None:
+    publish_sheet(node, FAMILY)
+    store(node, xml("family", 1, "<card>c.jpg</card>"), files={"c.jpg": b"old", "kept.jpg": b"k"})
+    store(node, xml("family", 2, "<card>c.jpg</card><needs>food</needs>", edits=1), files={"c.jpg": b"new"})
+    store(node, xml("family", 3, "<card>kept.jpg</card>", edits=2))
+    store(node, xml("family", 4, "<card>c.jpg</card>", edits=3))
+    assert entries(zipped(node, "family"))["media/1/c.jpg"] == b"new"
+
+
+def test_a_file_that_is_gone_stops_nothing(node: Node, tmp_path: Path) -> None:
+    publish_sheet(node, FAMILY)
+    store(node, xml("family", 1, "<card>c.jpg</card>"), files={"c.jpg": b"bytes"})
+    for path in (node.settings.data / "blobs").rglob("*"):
+        if path.is_file() and path.read_bytes() == b"bytes":
+            path.unlink()
+    made = exported(node, "family", tmp_path / "out", media=True)
+    assert (made.media, made.media_gone) == (0, 1)
+    assert list(entries(zipped(node, "family"))) == ["family.csv", "family-child.csv", "family-toy.csv"]
+
+
+def test_the_same_state_gives_the_same_bytes_and_tag(node: Node) -> None:
+    publish_sheet(node, FAMILY)
+    store(node, xml("family", 1, FAMILY_ONE), files={"card.jpg": b"c"})
+    first, etag = zipped(node, "family"), tag(node, "family")
+    assert zipped(node, "family") == first
+    assert download_zip(node, 1, "family", personal=False, media=True, known=[etag]).chunks is None
+    assert tag(node, "family", personal=True) != etag
+    store(node, xml("family", 2, "<head>x</head>"))
+    assert tag(node, "family") != etag
+
+
+def test_a_failed_export_leaves_the_files_of_the_last_one(node: Node, tmp_path: Path) -> None:
+    publish_sheet(node, TEXTS)
+    store(node, xml("texts", 1, "<words>first</words>"))
+    exported(node, "texts", tmp_path / "out")
+    before = (tmp_path / "out" / "texts.csv").read_bytes()
+    with writing(node.engine) as connection:
+        connection.exec_driver_sql("UPDATE submission SET answers = '{cut'")
+    with pytest.raises(ValueError, match="unexpected"):
+        exported(node, "texts", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["texts.csv"]
+    assert (tmp_path / "out" / "texts.csv").read_bytes() == before
+
+
+def test_memory_does_not_grow_with_the_number_of_submissions(node: Node) -> None:
+    publish_sheet(node, FAMILY)
+    rows = "".join(f"<child><age>{age}</age></child>" for age in range(10))
+    content = f"<home><street>{'x' * 2000}</street></home><people>{rows}</people>"
+
+    def peak_bytes() -> int:
+        tracemalloc.start()
+        total = sum(map(len, download_zip(node, 1, "family", personal=True, media=True).chunks or ()))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert total > 10_000
+        return peak
+
+    store(node, *(xml("family", number, content) for number in range(120)))
+    small = peak_bytes()
+    store(node, *(xml("family", number, content) for number in range(120, 720)))
+    assert peak_bytes() < small * 1.3
+
+
+def test_csv_quotes_what_needs_it_and_nothing_else() -> None:
+    rows = [["a", "", None, 5], ["b c", "d,e", 'f"g', "h\ri"], ["'", "\r\n", "\n", "ی"]]
+    assert csv_bytes(rows).decode() == ('a,,,5\nb c,"d,e","f""g","h\ri"\n\',"\r\n","\n",ی\n')
+
+
+PASSWORD = "only-for-this-test"
+
+
+@pytest.fixture
+def client(node: Node) -> Iterator[TestClient]:
+    publish_sheet(node, FAMILY)
+    store(node, xml("family", 1, FAMILY_ONE), files={"card.jpg": b"c" * 300_000, "face.jpg": b"f"})
+    with writing(node.engine) as connection:
+        for role in Role:
+            accounts.add_user(connection, role, hash_password(PASSWORD), role, one_time=False)
+    with TestClient(Application(node)) as client:
+        client.auth = (Role.COORDINATOR, PASSWORD)
+        yield client
+
+
+URL = "/v1/projects/1/forms/family/submissions"
+
+
+def test_the_zip_comes_as_a_download_with_or_without_files(client: TestClient) -> None:
+    answer = client.get(f"{URL}.csv.zip")
+    assert answer.headers["content-disposition"] == (
+        "attachment; filename=\"family.zip\"; filename*=UTF-8''family.zip"
+    )
+    assert entries(answer.content)["media/1/card.jpg"] == b"c" * 300_000
+    bare = client.get(f"{URL}.csv.zip?attachments=false")
+    assert "family.csv.zip" in bare.headers["content-disposition"]
+    assert list(entries(bare.content)) == ["family.csv", "family-child.csv", "family-toy.csv"]
+
+
+def test_the_single_table_is_the_one_in_the_zip(client: TestClient, node: Node) -> None:
+    answer = client.get(f"{URL}.csv")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.content == entries(zipped(node, "family"))["family.csv"]
+    assert answer.content == b"".join(download_table(node, 1, "family", personal=False).chunks or ())
+
+
+def test_what_the_caller_has_is_not_sent_again(client: TestClient) -> None:
+    tag = client.get(f"{URL}.csv").headers["etag"]
+    again = client.get(f"{URL}.csv", headers={"If-None-Match": f'"other", W/{tag}'})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get(f"{URL}.csv", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_only_administrators_export_personal_fields(client: TestClient) -> None:
+    assert client.get(f"{URL}.csv?personal=true").status_code == 403
+    assert client.get(f"{URL}.csv.zip?personal=true").status_code == 403
+    assert "head" not in client.get(f"{URL}.csv").text
+    client.auth = (Role.ADMINISTRATOR, PASSWORD)
+    assert ",Ann," in client.get(f"{URL}.csv?personal=true").text
+
+
+def test_strangers_and_unknown_forms_are_refused(client: TestClient) -> None:
+    assert client.get("/v1/projects/1/forms/nobody/submissions.csv").status_code == 404
+    assert client.get("/v1/projects/9/forms/family/submissions.csv").status_code == 404
+    client.auth = None
+    assert client.get(f"{URL}.csv.zip").status_code == 401
