@@ -158,7 +158,7 @@ def content_digest(answers: Tree, schema: FormSchema) -> str:
 
 def stable_instance_id(data: bytes) -> str:
     """Return the instanceID for an instance that came without one: from its bytes, so that a retry is a repeat."""
-    return f"uuid:{uuid.UUID(bytes=hashlib.sha256(data).digest()[:16], version=8)}"
+    return f"uuid:{uuid.UUID(bytes=hashlib.sha256(data).digest()[:16], version=5)}"
 
 
 def is_volatile(field: Field) -> bool:

