@@ -1,6 +1,7 @@
 # Needs python3 (3.11 or newer, with venv). Brings uv into .uv/ when it is missing.
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := .venv/bin
+LOCK := --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .PHONY: run test check bench soak lock clean
 
@@ -23,8 +24,8 @@ soak: .venv/.installed
 	CHAPAR_SOAK=1 $(RUN)/pytest -m soak -n 0
 
 lock: $(UV)
-	$(UV) pip compile --quiet --universal --generate-hashes --group dev --no-header --no-annotate \
-		--no-emit-index-url pyproject.toml -o .ci/requirements.lock
+	$(UV) pip compile $(LOCK) --group dev pyproject.toml -o .ci/requirements.lock
+	$(UV) pip compile $(LOCK) pyproject.toml -o .ci/runtime.lock
 
 .venv/.installed: pyproject.toml .ci/requirements.lock $(UV)
 	$(UV) venv --quiet --allow-existing --python ">=3.11" .venv
