@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -104,7 +103,6 @@ def _publish(staging: Path, out: Path) -> None:
         if path.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
-    shutil.rmtree(staging / MEDIA, ignore_errors=True)
     for folder in {out, *(path for path in (out / MEDIA).rglob("*") if path.is_dir())}:
         handle = os.open(folder, os.O_RDONLY)
         os.fsync(handle)

@@ -93,14 +93,14 @@ def _about(one: StoredSubmission, status: str, version: str) -> Row:
     """The cells under `ROOT_AFTER`."""
     return [
         one.instance_id,
-        one.submitter_id,
+        "" if one.submitter_id is None else str(one.submitter_id),
         one.submitter_name,
-        one.attachments_present,
-        one.attachments_expected,
+        str(one.attachments_present),
+        str(one.attachments_expected),
         status,
-        one.review_state,
+        one.review_state or "",
         one.device_id,
-        one.edits,
+        str(one.edits),
         version,
     ]
 
