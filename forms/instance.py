@@ -8,7 +8,6 @@ Non-relevant nodes are absent; relevant unanswered ones are answers with an empt
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,12 +18,10 @@ from lxml import etree
 
 from forms import values, xml
 from forms.errors import Fault, InstanceError
-from forms.schema import Field, FormSchema, Group, Repeat
+from forms.schema import Field, FormSchema, Place
 
 DEPTH_MAX = 64
 ID_CHARS_MAX = 255
-IDENTITY = frozenset({"/meta/instanceID", "/meta/deprecatedID"})
-VOLATILE = re.compile(r"\b(now|today|uuid|random|choice-name)\s*\(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +39,12 @@ class Header:
     encrypted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """One leaf: its text exactly as sent, the typed value (None: blank or of the wrong type), and what is wrong."""
+    """One leaf: its text exactly as sent, the typed value (None: blank or of the wrong type), and what is wrong.
+
+    Not frozen, for speed alone: hundreds are made for each submission.
+    """
 
     text: str
     value: values.Value | None = None
@@ -86,12 +86,7 @@ def header_of(root: etree._Element) -> Header:
         raise InstanceError(
             Fault("The XML names no form.", "Send an instance whose root has an id attribute.")
         )
-    identity = {
-        xml.local_name(child.tag): (child.text or "").strip()
-        for element in root.iterchildren()
-        if xml.local_name(element.tag) == "meta"
-        for child in element.iterchildren()
-    }
+    identity = _identity(root)
     instance_id = identity.get("instanceID") or root.get("instanceID") or None
     deprecated_id = identity.get("deprecatedID") or None
     if any(
@@ -103,6 +98,14 @@ def header_of(root: etree._Element) -> Header:
     )
 
 
+def _identity(root: etree._Element) -> dict[str, str]:
+    """What stands in `meta`, which stands last."""
+    for element in root.iterchildren(reversed=True):
+        if xml.local_name(element.tag) == "meta":
+            return {xml.local_name(child.tag): (child.text or "").strip() for child in element.iterchildren()}
+    return {}
+
+
 def read(data: bytes, schema: FormSchema) -> Instance:
     """Return the answers of an instance of this form (any of its versions: unknown nodes are kept as text).
 
@@ -111,7 +114,7 @@ def read(data: bytes, schema: FormSchema) -> Instance:
     root = xml.parse(data)
     header = header_of(root)
     problems: list[Problem] = []
-    answers = _read_children(root, "", schema, problems, 0)
+    answers = _read_children(root, "", schema.top, problems, 0)
     answers.pop("@id", None)
     answers.pop("@version", None)
     return Instance(header, answers, tuple(problems))
@@ -119,7 +122,7 @@ def read(data: bytes, schema: FormSchema) -> Instance:
 
 def from_json(document: Mapping[str, object], schema: FormSchema) -> Tree:
     """Return the typed tree of what `to_json` wrote."""
-    return _type_tree(document, "", schema)
+    return _type_tree(document, schema.top)
 
 
 def to_json(tree: Tree) -> dict[str, object]:
@@ -136,7 +139,7 @@ def write(header: Header, answers: Tree, schema: FormSchema) -> bytes:
     if header.version:
         attributes += f" version={quoteattr(header.version)}"
     parts = ["<?xml version='1.0' encoding='UTF-8' ?>"]
-    _write(schema.root, answers, "", schema, parts, attributes)
+    _write(schema.root, answers, schema.top, parts, attributes)
     return "".join(parts).encode()
 
 
@@ -148,7 +151,7 @@ def canonical_content(answers: Tree, schema: FormSchema) -> bytes:
     themselves (`end`, `now()`, `uuid()` without `once()`, `jr:choice-name()`).
     A dateTime one millisecond before a full second counts as another: rare, and kept as an edit, never lost.
     """
-    return orjson.dumps(_canonical(answers, "", schema), option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps(_canonical(answers, schema.top), option=orjson.OPT_SORT_KEYS)
 
 
 def content_digest(answers: Tree, schema: FormSchema) -> str:
@@ -161,81 +164,84 @@ def stable_instance_id(data: bytes) -> str:
     return f"uuid:{uuid.UUID(bytes=hashlib.sha256(data).digest()[:16], version=5)}"
 
 
-def is_volatile(field: Field) -> bool:
-    """Return whether the field changes by itself when an instance is opened again."""
-    return field.preload == "timestamp:end" or (
-        "once(" not in field.calculate and bool(VOLATILE.search(field.calculate))
-    )
+def iter_answers(answers: Tree, schema: FormSchema) -> Iterator[tuple[Field | None, Answer]]:
+    """Yield each leaf with its field; None for a leaf that the form does not know."""
+    return _iter_answers(answers, schema.top)
 
 
-def iter_answers(answers: Tree, path: str = "") -> Iterator[tuple[str, Answer]]:
-    """Yield (path, answer) for each leaf; rows of a repeat share their paths."""
+NOWHERE = Place({})
+BLANK = Answer("")
+
+
+def _iter_answers(answers: Tree, place: Place) -> Iterator[tuple[Field | None, Answer]]:
     for name, child in answers.items():
-        below = f"{path}/{name}"
+        below = place.below.get(name, NOWHERE)
         for node in child if isinstance(child, tuple) else (child,):
             if isinstance(node, Answer):
-                yield below, node
+                yield below.field, node
             else:
-                yield from iter_answers(node, below)
+                yield from _iter_answers(node, below)
 
 
 def _read_children(
-    element: etree._Element, path: str, schema: FormSchema, problems: list[Problem], depth: int
+    element: etree._Element, path: str, place: Place, problems: list[Problem], depth: int
 ) -> dict[str, Answer | Tree | tuple[Answer | Tree, ...]]:
     if depth > DEPTH_MAX:
         raise InstanceError(Fault(f"Groups are nested deeper than {DEPTH_MAX}.", "Flatten the form."))
     found: dict[str, list[Answer | Tree]] = {}
     for child in element.iterchildren():
-        name = xml.local_name(child.tag)
-        below = f"{path}/{name}"
-        found.setdefault(name, []).append(_read_node(child, below, schema, problems, depth))
+        tag = child.tag
+        name = tag if tag[0] != "{" else xml.local_name(tag)
+        below = place.below.get(name, NOWHERE)
+        node: Answer | Tree
+        if below.is_group or below.is_repeat or len(child) or child.keys():
+            node = _read_children(child, f"{path}/{name}", below, problems, depth + 1)
+        else:
+            text = child.text
+            node = _typed(below, text) if text else BLANK
+            if node.problem:
+                problems.append(Problem(f"{path}/{name}", node.problem))
+        if name in found:
+            found[name].append(node)
+        else:
+            found[name] = [node]
     tree: dict[str, Answer | Tree | tuple[Answer | Tree, ...]] = {
-        f"@{xml.local_name(str(key))}": Answer(str(text)) for key, text in element.attrib.items()
+        f"@{xml.local_name(str(key))}": Answer(str(text)) for key, text in element.items()
     }
     for name, nodes in found.items():
-        is_repeat = isinstance(schema.by_path.get(f"{path}/{name}"), Repeat)
-        if len(nodes) > 1 and not is_repeat:
+        if place.below.get(name, NOWHERE).is_repeat:
+            tree[name] = tuple(nodes)
+        elif len(nodes) == 1:
+            tree[name] = nodes[0]
+        else:
             problems.append(Problem(f"{path}/{name}", "stands more than once"))
-        tree[name] = tuple(nodes) if is_repeat or len(nodes) > 1 else nodes[0]
-    text = element.text or ""
-    if text.strip():
+            tree[name] = tuple(nodes)
+    text = element.text
+    if text and text.strip():
         tree["#text"] = Answer(text)
     return tree
 
 
-def _read_node(
-    element: etree._Element, path: str, schema: FormSchema, problems: list[Problem], depth: int
-) -> Answer | Tree:
-    node = schema.by_path.get(path)
-    if isinstance(node, Group | Repeat) or len(element) or element.attrib:
-        return _read_children(element, path, schema, problems, depth + 1)
-    answer = _typed(node, element.text or "")
-    if answer.problem:
-        problems.append(Problem(path, answer.problem))
-    return answer
-
-
-def _typed(field: Field | None, text: str) -> Answer:
-    if field is None:
+def _typed(place: Place, text: str) -> Answer:
+    if place.field is None:
         return Answer(text, text or None)
     try:
-        return Answer(text, values.read(field, text))
+        return Answer(text, values.read(place.field, text))
     except values.WrongTypeError as wrong:
         return Answer(text, None, str(wrong))
 
 
-def _type_tree(document: Mapping[str, object], path: str, schema: FormSchema) -> Tree:
-    return {name: _type_node(child, f"{path}/{name}", schema) for name, child in document.items()}
+def _type_tree(document: Mapping[str, object], place: Place) -> Tree:
+    return {name: _type_node(child, place.below.get(name, NOWHERE)) for name, child in document.items()}
 
 
-def _type_node(node: object, path: str, schema: FormSchema) -> Answer | Tree | tuple[Answer | Tree, ...]:
+def _type_node(node: object, place: Place) -> Answer | Tree | tuple[Answer | Tree, ...]:
     if isinstance(node, str):
-        known = schema.by_path.get(path)
-        return _typed(known if isinstance(known, Field) else None, node)
+        return _typed(place, node)
     if isinstance(node, Mapping):
-        return _type_tree(node, path, schema)
+        return _type_tree(node, place)
     assert isinstance(node, list), "answers are texts, groups and rows"
-    rows = (_type_node(row, path, schema) for row in node)
+    rows = (_type_node(row, place) for row in node)
     return tuple(row for row in rows if not isinstance(row, tuple))
 
 
@@ -245,30 +251,29 @@ def _plain(node: Answer | Tree | tuple[Answer | Tree, ...]) -> object:
     return [_plain(row) for row in node] if isinstance(node, tuple) else to_json(node)
 
 
-def _canonical(tree: Tree, path: str, schema: FormSchema) -> dict[str, object]:
+def _canonical(tree: Tree, place: Place) -> dict[str, object]:
     content: dict[str, object] = {}
     for name, child in tree.items():
-        below = f"{path}/{name}"
-        known = schema.by_path.get(below)
-        if below in IDENTITY or (isinstance(known, Field) and is_volatile(known)):
+        below = place.below.get(name, NOWHERE)
+        if below.is_noise:
             continue
-        if isinstance(child, tuple):
-            content[name] = [_canonical_node(row, below, schema) for row in child]
-        elif kept := _canonical_node(child, below, schema):
+        if isinstance(child, Answer):
+            if said := values.canonical(below.type, child.text, child.value):
+                content[name] = said
+        elif isinstance(child, tuple):
+            content[name] = [_canonical_row(row, below) for row in child]
+        elif kept := _canonical(child, below):
             content[name] = kept
     return content
 
 
-def _canonical_node(node: Answer | Tree, path: str, schema: FormSchema) -> object:
-    if not isinstance(node, Answer):
-        return _canonical(node, path, schema)
-    known = schema.by_path.get(path)
-    return values.canonical(known if isinstance(known, Field) else None, node.text)
+def _canonical_row(row: Answer | Tree, place: Place) -> object:
+    if isinstance(row, Answer):
+        return values.canonical(place.type, row.text, row.value)
+    return _canonical(row, place)
 
 
-def _write(
-    name: str, node: Answer | Tree, path: str, schema: FormSchema, parts: list[str], attributes: str = ""
-) -> None:
+def _write(name: str, node: Answer | Tree, place: Place, parts: list[str], attributes: str = "") -> None:
     if isinstance(node, Answer):
         parts.append(f"<{name}>{_escape(node.text)}</{name}>" if node.text else f"<{name} />")
         return
@@ -279,10 +284,10 @@ def _write(
     text = node.get("#text")
     if isinstance(text, Answer):
         parts.append(_escape(text.text))
-    for key in _in_form_order(node, path, schema):
+    for key in _in_form_order(node, place):
         child = node[key]
         for row in child if isinstance(child, tuple) else (child,):
-            _write(key, row, f"{path}/{key}", schema, parts)
+            _write(key, row, place.below.get(key, NOWHERE), parts)
     parts.append(f"</{name}>")
 
 
@@ -293,8 +298,6 @@ def _escape(text: str) -> str:
     return escape(text, {"\r": "&#13;"})
 
 
-def _in_form_order(tree: Tree, path: str, schema: FormSchema) -> list[str]:
-    known = schema.by_path.get(path)
-    children = schema.children if not path else known.children if isinstance(known, Group | Repeat) else ()
-    ordered = [child.name for child in children if child.name in tree]
-    return ordered + [name for name in tree if name[0] not in "@#" and name not in set(ordered)]
+def _in_form_order(tree: Tree, place: Place) -> list[str]:
+    known = [name for name in place.below if name in tree]
+    return known + [name for name in tree if name[0] not in "@#" and name not in place.below]

@@ -7,6 +7,7 @@ Expressions stay text, in the XPath of the XForm, with absolute paths such as `/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -17,6 +18,10 @@ Text = Mapping[str, str]
 """A text per language, keyed by the language's name in the sheet (`Farsi (fa)`); `default` when it has one."""
 
 NO_TEXT: Text = MappingProxyType({})
+
+
+IDENTITY = frozenset({"/meta/instanceID", "/meta/deprecatedID"})
+VOLATILE = re.compile(r"\b(now|today|uuid|random|choice-name)\s*\(")
 
 
 class FieldType(StrEnum):
@@ -152,6 +157,22 @@ class Repeat:
 Node = Field | Group | Repeat
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node where it stands: the way to walk schema and instance side by side, a dictionary look-up a step.
+
+    field: the node when it is a leaf. type: its type as plain text. is_noise: it changes by itself when an instance
+    is opened again (`end`, `now()`, `uuid()` without `once()`), or it names the revision.
+    """
+
+    below: Mapping[str, Place]
+    field: Field | None = None
+    is_repeat: bool = False
+    is_group: bool = False
+    type: str = ""
+    is_noise: bool = False
+
+
 @dataclass(frozen=True)
 class FormSchema:
     """One version of one form.
@@ -180,6 +201,11 @@ class FormSchema:
         return MappingProxyType({node.path: node for node in self.walk()})
 
     @cached_property
+    def top(self) -> Place:
+        """The root element's place."""
+        return Place(_places(self.children), is_group=True)
+
+    @cached_property
     def fields(self) -> tuple[Field, ...]:
         """All leaves, in the form's order."""
         return tuple(node for node in self.walk() if isinstance(node, Field))
@@ -188,6 +214,19 @@ class FormSchema:
     def repeats(self) -> tuple[Repeat, ...]:
         """All repeats, outer before inner."""
         return tuple(node for node in self.walk() if isinstance(node, Repeat))
+
+
+def _places(nodes: tuple[Node, ...]) -> Mapping[str, Place]:
+    return {node.name: _place(node) for node in nodes}
+
+
+def _place(node: Node) -> Place:
+    if isinstance(node, Field):
+        recalculated = "once(" not in node.calculate and VOLATILE.search(node.calculate) is not None
+        is_noise = recalculated or node.preload == "timestamp:end" or node.path in IDENTITY
+        return Place({}, node, type=node.type.value, is_noise=is_noise)
+    below = _places(node.children)
+    return Place(below, is_repeat=isinstance(node, Repeat), is_group=isinstance(node, Group))
 
 
 def _walk(nodes: tuple[Node, ...]) -> Iterator[Node]:

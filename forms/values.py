@@ -7,8 +7,10 @@ A text of the wrong type is no error: it is kept as text, and the caller marks i
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from forms.schema import Field, FieldType
 
@@ -33,65 +35,31 @@ def read(field: Field, text: str) -> Value | None:
 
     Dates and times without zone stay naive. Raises WrongTypeError.
     """
-    text = text.strip() if field.type is not FieldType.STRING else text
-    if not text.strip():
+    stripped = text.strip()
+    if not stripped:
         return None
-    match field.type:
-        case FieldType.INT:
-            return _int(text)
-        case FieldType.DECIMAL:
-            return _decimal(text)
-        case FieldType.BOOLEAN:
-            return _boolean(text)
-        case FieldType.DATE | FieldType.TIME | FieldType.DATETIME:
-            return _moment(field.type, text)
-        case FieldType.GEOPOINT:
-            return _point(text)
-        case FieldType.GEOTRACE | FieldType.GEOSHAPE:
-            return tuple(_point(part) for part in text.split(";") if part.strip())
-        case FieldType.SELECT_MULTIPLE | FieldType.RANK:
-            return _known(field, tuple(text.split()))
-        case FieldType.SELECT_ONE:
-            return _known(field, (text,))[0]
-        case _:
-            return text
+    reader = READERS.get(field.type.value)
+    return reader(field, stripped) if reader else text
 
 
-def canonical(field: Field | None, text: str) -> str:
+def canonical(kind: str, text: str, value: Value | None) -> str:
     """Return one spelling for all texts that mean the same answer; of unreadable text, the text itself.
 
-    Surrounding blanks go, numbers lose their notation, a select_multiple is a sorted set, and a dateTime is cut to
-    the second: Collect can lose a millisecond when it opens an instance again (`…092` becomes `…091`).
+    kind: the field's type as text. value: what `read` gave, None if nothing or if it raised. Surrounding blanks go,
+    numbers lose their notation, a select_multiple is a sorted set, and a dateTime is cut to the second: Collect can
+    lose a millisecond when it opens an instance again (`…092` becomes `…091`).
     """
-    stripped = text.strip()
-    if field is None:
-        return stripped
-    try:
-        value = read(field, stripped)
-    except WrongTypeError:
-        return stripped
-    match value:
-        case Decimal():
-            return format(value.normalize(), "f") if value else "0"
-        case datetime() | time():
-            return value.replace(microsecond=0).isoformat()
-        case tuple() if field.type is FieldType.SELECT_MULTIPLE:
-            return " ".join(sorted({str(name) for name in value}))
-        case tuple() | bool():
-            return str(value)
-        case int():
-            return str(value)
-        case _:
-            return stripped
+    writer = WRITERS.get(kind) if value is not None else None
+    return writer(value) if writer else text.strip()
 
 
-def _int(text: str) -> int:
+def _int(_field: Field, text: str) -> int:
     if not INT.fullmatch(text):
         raise WrongTypeError("not an integer")
     return int(text)
 
 
-def _decimal(text: str) -> Decimal:
+def _decimal(_field: Field, text: str) -> Decimal:
     try:
         value = Decimal(text) if text.isascii() and "_" not in text else None
     except InvalidOperation:
@@ -101,13 +69,14 @@ def _decimal(text: str) -> Decimal:
     return value
 
 
-def _boolean(text: str) -> bool:
+def _boolean(_field: Field, text: str) -> bool:
     if text not in {"true", "false", "1", "0"}:
         raise WrongTypeError("neither true nor false")
     return text in {"true", "1"}
 
 
-def _moment(kind: FieldType, text: str) -> date | time | datetime:
+def _moment(field: Field, text: str) -> date | time | datetime:
+    kind = field.type
     try:
         if kind is FieldType.DATE and len(text) == 10 and text.isascii():
             return date.fromisoformat(text)
@@ -131,10 +100,67 @@ def _point(text: str) -> Point:
     return (numbers[0], numbers[1], altitude, accuracy)
 
 
+def _geopoint(_field: Field, text: str) -> Point:
+    return _point(text)
+
+
+def _geotrace(_field: Field, text: str) -> tuple[Point, ...]:
+    return tuple(_point(part) for part in text.split(";") if part.strip())
+
+
+def _select_one(field: Field, text: str) -> str:
+    return _known(field, (text,))[0]
+
+
+def _select_multiple(field: Field, text: str) -> tuple[str, ...]:
+    return _known(field, tuple(text.split()))
+
+
 def _known(field: Field, names: tuple[str, ...]) -> tuple[str, ...]:
     choices = field.choices
-    if choices and choices.choices and not choices.file:
-        known = choices.names
-        if any(name not in known for name in names):
-            raise WrongTypeError("not in the choice list")
+    if choices and choices.choices and not choices.file and not choices.names.issuperset(names):
+        raise WrongTypeError("not in the choice list")
     return names
+
+
+def _plain_decimal(value: Any) -> str:
+    return format(value.normalize(), "f") if value else "0"
+
+
+def _to_the_second(value: Any) -> str:
+    return str(value.replace(microsecond=0).isoformat())
+
+
+def _as_set(value: Any) -> str:
+    return " ".join(sorted(set(value)))
+
+
+READERS: Mapping[str, Callable[[Field, str], Value]] = {
+    FieldType.INT.value: _int,
+    FieldType.DECIMAL.value: _decimal,
+    FieldType.BOOLEAN.value: _boolean,
+    FieldType.DATE.value: _moment,
+    FieldType.TIME.value: _moment,
+    FieldType.DATETIME.value: _moment,
+    FieldType.GEOPOINT.value: _geopoint,
+    FieldType.GEOTRACE.value: _geotrace,
+    FieldType.GEOSHAPE.value: _geotrace,
+    FieldType.SELECT_ONE.value: _select_one,
+    FieldType.SELECT_MULTIPLE.value: _select_multiple,
+    FieldType.RANK.value: _select_multiple,
+}
+"""Types that are more than text."""
+
+WRITERS: Mapping[str, Callable[[Any], str]] = {
+    FieldType.INT.value: str,
+    FieldType.DECIMAL.value: _plain_decimal,
+    FieldType.BOOLEAN.value: str,
+    FieldType.TIME.value: _to_the_second,
+    FieldType.DATETIME.value: _to_the_second,
+    FieldType.GEOPOINT.value: str,
+    FieldType.GEOTRACE.value: str,
+    FieldType.GEOSHAPE.value: str,
+    FieldType.SELECT_MULTIPLE.value: _as_set,
+    FieldType.RANK.value: " ".join,
+}
+"""Types that can be spelt in more than one way."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, delete
 
 from forms import instance
 from forms.errors import InstanceError
-from forms.schema import Field, FieldType, FormSchema
+from forms.schema import FieldType, FormSchema
 from server.store import accounts, forms, journal, submissions
 from server.store.engine import reading, writing
 from server.store.journal import Record
@@ -28,6 +28,7 @@ from sync.revision import Revision
 CURSOR = "state"
 STEP_MAX = 256
 POLL_S = 0.25
+GATHER_S = 0.1
 ARRIVED = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE})
 
 log = logging.getLogger("chapar.projection")
@@ -71,7 +72,7 @@ class Projector:
         self._engine = engine
         self._schemas = schemas
         self._awake = threading.Event()
-        self._stop = False
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="projector")
         self._thread.start()
 
@@ -81,19 +82,20 @@ class Projector:
 
     def close(self) -> None:
         """Stop after the step at hand; what is left waits in the journal."""
-        self._stop = True
+        self._stopped.set()
         self._awake.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stop:
+        while not self._stopped.is_set():
+            self._awake.wait(POLL_S)
             self._awake.clear()
+            self._stopped.wait(GATHER_S)  # a step costs the same for one entry as for a few
             try:
-                while not self._stop and step(self._engine, self._schemas) is not None:
+                while not self._stopped.is_set() and step(self._engine, self._schemas) is not None:
                     pass
             except Exception:
                 log.exception("state could not follow the journal; trying again")
-            self._awake.wait(POLL_S)
 
 
 Change = Callable[[Connection], None]
@@ -183,7 +185,6 @@ def _content_digest(read: instance.Instance, schema: FormSchema, digest: str) ->
 
 def _media(answers: instance.Tree, schema: FormSchema) -> Iterable[str]:
     """The file names that the answers mention."""
-    for path, answer in instance.iter_answers(answers):
-        known = schema.by_path.get(path)
-        if answer.text.strip() and isinstance(known, Field) and known.type is FieldType.BINARY:
+    for field, answer in instance.iter_answers(answers, schema):
+        if field is not None and field.type is FieldType.BINARY and answer.text.strip():
             yield answer.text.strip()
