@@ -24,7 +24,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write one CSV for the form and one for each repeat, in ODK Central's layout."""
-    from server.exports import export_form
+    from server.exports.folder import export_form
 
     with opened(data) as node:
         done = export_form(node, project, form, out, personal=personal, media=media)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,6 +96,8 @@ def _run(node: Node, listener: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE_S,
         lifespan="on",
     )
+    # uvicorn raises SIGTERM once more when it has stopped, which would end the process before the node is closed.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     Server(config).run(sockets=[listener])
 
 

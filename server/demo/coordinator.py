@@ -1,0 +1,134 @@
+"""The coordinator's desk: everything that a person does on the server, over REST."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+
+from server.demo.program import DemoError
+from server.setup import ADMINISTRATOR, PROJECT_ID
+
+STILL_S = 1.0
+SETTLE_S = 30
+PAGE = 250
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the server says of one form. revisions: (instanceID, SHA-256). attachments: (record, name, SHA-256)."""
+
+    submissions: int
+    revisions: int
+    edits: int
+    open_conflicts: int
+    records: frozenset[str]
+    revision_keys: frozenset[tuple[str, str]]
+    attachments: Counter[tuple[str, str, str]]
+
+
+class Coordinator:
+    """A signed-in administrator."""
+
+    def __init__(self, url: str, one_time_password: str) -> None:
+        self._client = httpx2.Client(base_url=f"{url}/v1", timeout=60, trust_env=False)
+        password = secrets.token_urlsafe(16)
+        self._sign_in(one_time_password)
+        self._ask("PUT", "/users/current/password", json={"old": one_time_password, "new": password})
+        self._sign_in(password)
+
+    def close(self) -> None:
+        """Leave the desk."""
+        self._client.close()
+
+    def publish(self, sheet: bytes, name: str) -> None:
+        """Publish a form from a Markdown sheet."""
+        headers = {"Content-Type": "text/markdown", "X-XlsForm-FormId-Fallback": name}
+        self._ask("POST", f"{PROJECT}/forms", content=sheet, headers=headers)
+
+    def enrol(self, name: str) -> str:
+        """Enrol a tablet; return its server URL."""
+        answer = self._ask("POST", f"{PROJECT}/app-users", json={"displayName": name})
+        return str(answer.json()["serverUrl"])
+
+    def wait_until_still(self, form_ids: list[str]) -> None:
+        """Wait until the server's figures have not changed for a second."""
+        ends_at = time.monotonic() + SETTLE_S
+        before, since = [self._tell(form_id) for form_id in form_ids], time.monotonic()
+        while time.monotonic() < min(ends_at, since + STILL_S):
+            time.sleep(0.1)
+            now = [self._tell(form_id) for form_id in form_ids]
+            if now != before:
+                before, since = now, time.monotonic()
+
+    def read_stored(self, form_id: str) -> Stored:
+        """Return all that the server says of a form's submissions, record by record."""
+        told = self._tell(form_id)
+        records = list(self._iter_records(form_id))
+        revisions = [
+            (one["instanceId"], one["sha256"])
+            for record in records
+            for one in self._ask("GET", f"{_place(form_id, record)}/versions").json()
+        ]
+        attachments = Counter(
+            (record, file["name"], file["hash"])
+            for record in records
+            for file in self._ask("GET", f"{_place(form_id, record)}/attachments").json()
+        )
+        return Stored(
+            submissions=told["submissions"],
+            revisions=told["revisions"],
+            edits=told["edits"],
+            open_conflicts=told["openConflicts"],
+            records=frozenset(records),
+            revision_keys=frozenset(revisions),
+            attachments=attachments,
+        )
+
+    def count_quarantined(self) -> int:
+        """Return how many arrivals the server could not read."""
+        return len(self._ask("GET", f"{PROJECT}/quarantine").json())
+
+    def read_xml(self, form_id: str, instance_id: str, digest: str) -> bytes:
+        """Return the bytes that the server keeps of a revision; none when it does not know it."""
+        answer = self._client.get(f"{_place(form_id, instance_id)}/versions/{digest}.xml")
+        return answer.content if answer.is_success else b""
+
+    def _iter_records(self, form_id: str) -> Iterator[str]:
+        after = 0
+        while page := self._ask(
+            "GET", f"{_form(form_id)}/submissions", params={"after": after, "limit": PAGE}
+        ).json():
+            yield from (one["instanceId"] for one in page)
+            after = page[-1]["position"]
+
+    def _sign_in(self, password: str) -> None:
+        answer = self._ask("POST", "/sessions", json={"email": ADMINISTRATOR, "password": password})
+        self._client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+
+    def _tell(self, form_id: str) -> Mapping[str, Any]:
+        told: Mapping[str, Any] = self._ask("GET", _form(form_id)).json()
+        return told
+
+    def _ask(self, method: str, path: str, **given: Any) -> httpx2.Response:
+        answer = self._client.request(method, path, **given)
+        if not answer.is_success:
+            raise DemoError(f"{method} {path} was answered {answer.status_code}.")
+        return answer
+
+
+PROJECT = f"/projects/{PROJECT_ID}"
+
+
+def _form(form_id: str) -> str:
+    return f"{PROJECT}/forms/{quote(form_id, safe='')}"
+
+
+def _place(form_id: str, instance_id: str) -> str:
+    return f"{_form(form_id)}/submissions/{quote(instance_id, safe='')}"

@@ -1,0 +1,239 @@
+"""The table: for each figure what the tablets know against what the server and its exports say.
+
+Pure: from `Known`, `Stored` and `Exported` to lines. Counts agree only when what is counted agrees too: sets are
+compared as sets, cells as texts, files by SHA-256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from forms.schema import Flag, FormSchema
+from server.demo.coordinator import Stored
+from server.demo.exported import POINT_PARTS, Exported, Tables, expected_tables, file_columns, place
+from server.demo.records import ARRIVED, Brought, Fate, Finished, Known, heads
+
+PROTECTED = frozenset({Flag.PERSONAL, Flag.SENSITIVE, Flag.GBV})
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number on both sides. agrees: False also when equal numbers count different things."""
+
+    known: int
+    found: int
+    agrees: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table. name: for machines. by_form: empty for what concerns the whole server."""
+
+    name: str
+    label: str
+    by_form: Mapping[str, Figure]
+    total: Figure
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that is known of one form. samples: (bytes on the tablet, bytes on the server) of some revisions."""
+
+    schema: FormSchema
+    known: Known
+    stored: Stored
+    exported: Exported
+    samples: tuple[tuple[bytes, bytes], ...] = ()
+
+    @cached_property
+    def shown(self) -> dict[str, tuple[Finished, ...]]:
+        """By record, the revisions that may be shown: of a conflict any head."""
+        return {record: heads(revisions) for record, revisions in self.known.by_record.items()}
+
+    @cached_property
+    def expected(self) -> dict[str, tuple[Tables, ...]]:
+        """By record, the tables that each revision that may be shown would give."""
+        return {
+            record: tuple(expected_tables(one, self.schema) for one in revisions)
+            for record, revisions in self.shown.items()
+        }
+
+
+def reconcile(cases: Mapping[str, Case], quarantined: int, server_exit_code: int) -> tuple[Line, ...]:
+    """Return the table. cases: by form ID. quarantined: arrivals that the server could not read."""
+    lines = [
+        Line(name, label, figures := {form_id: rule(case) for form_id, case in cases.items()}, _sum(figures))
+        for name, (label, rule) in RULES.items()
+    ]
+    return (
+        *lines,
+        Line("quarantined", "Could not be read", {}, _equal(0, quarantined)),
+        Line("server_exit_code", "Exit code of the server", {}, _equal(0, server_exit_code)),
+    )
+
+
+def exit_code(lines: tuple[Line, ...]) -> int:
+    """Return 0 when every line agrees, else 1."""
+    return 0 if all(line.total.agrees for line in lines) else 1
+
+
+def _blank_forms(case: Case) -> Figure:
+    return _equal(case.known.files_fetched, case.known.files_intact)
+
+
+def _checks(case: Case) -> Figure:
+    return _equal(case.known.checks, case.known.unchanged)
+
+
+def _finished(case: Case) -> Figure:
+    return _sets({one.key for one in case.known.finished}, case.known.acknowledged)
+
+
+def _posts(case: Case) -> Figure:
+    """Every post was acknowledged, lost its answer or was cut: none failed otherwise."""
+    posts = case.known.posts
+    return _equal(posts.total(), posts.total() - posts[Fate.FAILED])
+
+
+def _acknowledged(case: Case) -> Figure:
+    """What was acknowledged brought a stored revision, further files or a repeat, as did what lost its answer."""
+    arrivals, posts = case.known.arrivals, case.known.posts
+    explained = case.stored.revisions + arrivals[Brought.FILES] + arrivals[Brought.NOTHING]
+    return _equal(posts[Fate.ACKNOWLEDGED], explained - posts[Fate.ANSWER_LOST])
+
+
+def _faults(fate: Fate) -> Callable[[Case], Figure]:
+    return lambda case: _equal(case.known.expected[fate], case.known.posts[fate])
+
+
+def _repeats(case: Case) -> Figure:
+    """Sent more than once according to the tablets; not there a second time according to the server."""
+    arrived = sum(case.known.posts[fate] for fate in ARRIVED)
+    absorbed = arrived - case.known.arrivals[Brought.FILES] - case.stored.revisions
+    return _equal(case.known.arrivals[Brought.NOTHING], absorbed)
+
+
+def _submissions(case: Case) -> Figure:
+    figure = _sets(set(case.known.by_record), case.stored.records)
+    counted = case.stored.submissions
+    return Figure(figure.known, counted, figure.agrees and counted == figure.known)
+
+
+def _revisions(case: Case) -> Figure:
+    figure = _sets({one.key for one in case.known.finished}, case.stored.revision_keys)
+    counted = case.stored.revisions
+    return Figure(figure.known, counted, figure.agrees and counted == figure.known)
+
+
+def _edits(case: Case) -> Figure:
+    return _equal(sum(bool(one.parent) for one in case.known.finished), case.stored.edits)
+
+
+def _conflicts(case: Case) -> Figure:
+    known = sum(len(revisions) - 1 for revisions in case.shown.values())
+    return _equal(known, case.stored.open_conflicts)
+
+
+def _attachments(case: Case) -> Figure:
+    known, stored = case.known.attachments, case.stored.attachments
+    return Figure(known.total(), stored.total(), known == stored)
+
+
+def _xml(case: Case) -> Figure:
+    return _equal(len(case.samples), sum(known == stored for known, stored in case.samples))
+
+
+def _rows(case: Case) -> Figure:
+    return _sets(set(case.known.by_record), set(case.exported.tables[""]))
+
+
+def _repeat_rows(case: Case) -> Figure:
+    return _sets(
+        {
+            key
+            for tables in case.expected.values()
+            for path, rows in tables[-1].items()
+            if path
+            for key in rows
+        },
+        {key for path, rows in case.exported.tables.items() if path for key in rows},
+    )
+
+
+def _cells(case: Case) -> Figure:
+    """Each cell shows what the tablet says; in a conflict what one of the tablets says."""
+    known = found = 0
+    for tables in case.expected.values():
+        for path, columns in case.exported.columns.items():
+            for key in tables[-1][path]:
+                shown = case.exported.tables[path].get(key)
+                said = [one[path].get(key, {}) for one in tables]
+                known += len(columns)
+                if shown is not None:
+                    found += sum(shown[title] in {row.get(title, "") for row in said} for title in columns)
+    return _equal(known, found)
+
+
+def _files(case: Case) -> Figure:
+    """Each exported file has the SHA-256 that it had on the tablet."""
+    known = found = 0
+    titles = file_columns(case.schema) & case.exported.columns[""]
+    for record, revisions in case.shown.items():
+        row = case.exported.tables[""].get(record, {})
+        last = case.expected[record][-1][""][record]
+        known += sum(bool(last.get(title)) for title in titles)
+        for name in filter(None, (row.get(title) for title in titles)):
+            sent = {one.files.get(name) for one in revisions}
+            found += case.exported.files.get((record, name)) in sent - {None}
+    return _equal(known, found)
+
+
+def _withheld(case: Case) -> Figure:
+    """No personal, sensitive or restricted field is in an export that did not ask for them."""
+    flagged = [field.path for field in case.schema.fields if field.flags & PROTECTED]
+    absent = 0
+    for table, title in (place(path, case.schema) for path in flagged):
+        absent += not {title, f"{title}-{POINT_PARTS[0]}"} & case.exported.columns[table]
+    return _equal(len(flagged), absent)
+
+
+RULES: Mapping[str, tuple[str, Callable[[Case], Figure]]] = {
+    "blank_form_files": ("Files of blank forms intact", _blank_forms),
+    "unchanged_checks": ("Checked again, unchanged (304)", _checks),
+    "finished": ("Finished on tablets = acknowledged", _finished),
+    "posts": ("Posts sent", _posts),
+    "posts_acknowledged": ("  acknowledged (201)", _acknowledged),
+    "posts_answer_lost": ("  answer lost on the link", _faults(Fate.ANSWER_LOST)),
+    "posts_cut_off": ("  connection reset in the body", _faults(Fate.CUT_OFF)),
+    "repeats_absorbed": ("Repeats absorbed", _repeats),
+    "submissions": ("Stored submissions", _submissions),
+    "revisions": ("Stored revisions", _revisions),
+    "edits": ("Edits", _edits),
+    "open_conflicts": ("Open conflicts", _conflicts),
+    "attachments": ("Attachments", _attachments),
+    "xml_samples": ("XML compared byte for byte", _xml),
+    "exported_rows": ("Exported rows", _rows),
+    "exported_repeat_rows": ("Exported repeat rows", _repeat_rows),
+    "exported_cells": ("Exported cells", _cells),
+    "exported_files": ("Exported photos and logs", _files),
+    "withheld_columns": ("Protected columns withheld", _withheld),
+}
+
+
+def _equal(known: int, found: int) -> Figure:
+    return Figure(known, found, known == found)
+
+
+def _sets(known: set[str] | set[tuple[str, str]], found: object) -> Figure:
+    assert isinstance(found, set | frozenset), "both sides are sets"
+    return Figure(len(known), len(found), known == found)
+
+
+def _sum(figures: Mapping[str, Figure]) -> Figure:
+    return Figure(
+        sum(one.known for one in figures.values()),
+        sum(one.found for one in figures.values()),
+        all(one.agrees for one in figures.values()),
+    )

@@ -1,0 +1,142 @@
+"""What happens on the tablets: fill offline, send over a bad link, edit, contradict each other."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from forms.compile import CompiledForm, compile_form
+from server.demo.coordinator import Coordinator
+from server.demo.records import Finished, Ledger
+from server.demo.report import Narrator
+from server.demo.tablet import Mishap, Tablet
+from server.publishing import BUNDLED
+
+SHELTER = Path(__file__).with_name("shelter_photo.md")
+SHELTER_ID = "shelter_photo"
+CONTESTED = "/condition"
+"""The question of `SHELTER` to which tablets give differing answers."""
+GIVEN_SHARE = 0.8
+GIVEN: Mapping[str, Mapping[str, str]] = {
+    "flow_monitoring_registry": {"/slot/post_status": "open", "/slot/any_crossed": "yes"},
+    "protection_needs_assessment": {"/pcons/p_consent": "yes"},
+}
+"""Answers that open the longer part of a form."""
+CLOCK_ERRORS = (timedelta(0), timedelta(hours=-5), timedelta(minutes=7), timedelta(days=2))
+CALM_SHARE = 0.4
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything. tablets: at least two. edits: per tablet, fewer than it has records.
+
+    records: new ones per tablet by form ID, those of `SHELTER` last and at least one.
+    """
+
+    tablets: int = 6
+    records: Mapping[str, int] = field(
+        default_factory=lambda: {
+            "flow_monitoring_registry": 20,
+            "protection_needs_assessment": 8,
+            SHELTER_ID: 6,
+        }
+    )
+    edits: int = 3
+
+
+def compile_sheets() -> dict[str, CompiledForm]:
+    """Return the bundled forms and the demonstration's own, by form ID."""
+    sheets = [*sorted(BUNDLED.glob("*.xlsx")), SHELTER]
+    compiled = [compile_form(path.read_bytes(), path.name) for path in sheets]
+    return {one.schema.form_id: one for one in compiled}
+
+
+def play_tablets(
+    coordinator: Coordinator,
+    ledger: Ledger,
+    forms: Mapping[str, CompiledForm],
+    seed: int,
+    scale: Scale,
+    narrator: Narrator,
+) -> None:
+    """Enrol the tablets and let them work, each in a thread of its own; what they know is in the ledger."""
+    tablets = [_enrol(coordinator, ledger, number, seed) for number in range(scale.tablets)]
+    fresh = sum(scale.records.values()) * scale.tablets
+    finished, acknowledged = ledger.count_finished, ledger.count_acknowledged
+    with ThreadPoolExecutor(scale.tablets) as pool:
+        try:
+            published = {form_id: _digests(compiled) for form_id, compiled in forms.items()}
+            work = [pool.submit(tablet.fetch_forms, published) for tablet in tablets]
+            narrator.watch("tablets that have their forms", len(work), _count_done(work), work)
+            work = [pool.submit(_fill_all, tablet, scale) for tablet in tablets]
+            narrator.watch("records filled offline", fresh, finished, work)
+            work = [pool.submit(_send_all, tablet) for tablet in tablets]
+            narrator.watch("acknowledged over a bad link", fresh, acknowledged, work)
+            work = [pool.submit(_edit_some, tablet, scale.edits) for tablet in tablets]
+            narrator.watch(
+                "acknowledged with edits", fresh + (scale.edits + 2) * len(work), acknowledged, work
+            )
+            work = [pool.submit(one.send, revision) for one, revision in _contradict(tablets)]
+            narrator.watch("acknowledged with contradictions", finished(), acknowledged, work)
+            work = [pool.submit(tablet.check_forms) for tablet in tablets]
+            narrator.watch("tablets that checked for new forms", len(work), _count_done(work), work)
+        finally:
+            for tablet in tablets:
+                tablet.close()
+
+
+def _enrol(coordinator: Coordinator, ledger: Ledger, number: int, seed: int) -> Tablet:
+    name = f"Tablet {number + 1}"
+    chance = random.Random(f"{seed}/{number}")  # noqa: S311
+    clock_error = CLOCK_ERRORS[number % len(CLOCK_ERRORS)]
+    return Tablet(name, coordinator.enrol(name), ledger, chance, clock_error)
+
+
+def _digests(compiled: CompiledForm) -> dict[str, str]:
+    """SHA-256 of each file of a blank form; "" names the XForm."""
+    files = {"": compiled.xform}
+    files |= {name: (BUNDLED / "media" / name).read_bytes() for name in compiled.schema.media}
+    return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+
+
+def _fill_all(tablet: Tablet, scale: Scale) -> None:
+    for form_id, count in scale.records.items():
+        for _ in range(count):
+            given = GIVEN.get(form_id, {}) if tablet.chance.random() < GIVEN_SHARE else {}
+            tablet.filled.append(tablet.fill(form_id, given))
+
+
+def _send_all(tablet: Tablet) -> None:
+    """Send what was filled, in its order; every mishap strikes somewhere when there are records enough."""
+    calm = [Mishap.NOTHING] * int(len(tablet.filled) * CALM_SHARE)
+    rough = [one for one in Mishap if one is not Mishap.NOTHING]
+    deck = (calm + rough * len(tablet.filled))[: len(tablet.filled)]
+    for one, mishap in zip(tablet.filled, tablet.chance.sample(deck, len(deck)), strict=True):
+        tablet.send(one, mishap)
+
+
+def _edit_some(tablet: Tablet, count: int) -> None:
+    """Edit records sent, but the last, which others will contradict; one more edit arrives before its parent."""
+    for one in tablet.chance.sample(tablet.filled[:-1], count):
+        tablet.send(tablet.edit(one), tablet.chance.choice(list(Mishap)))
+    late = tablet.fill(SHELTER_ID, {})
+    tablet.send(tablet.edit(late))
+    tablet.send(late)
+
+
+def _contradict(tablets: Sequence[Tablet]) -> list[tuple[Tablet, Finished]]:
+    """Finish what contradicts: two edits of one record on two tablets, and one record told twice."""
+    first, second = tablets[:2]
+    contested, retold = first.filled[-1], second.filled[-1]
+    edited = first.edit(contested, only=CONTESTED)
+    other = second.edit(contested, only=CONTESTED, unlike=edited)
+    return [(first, edited), (second, other), (second, second.retell(retold, only=CONTESTED))]
+
+
+def _count_done(work: Sequence[Future[None]]) -> Callable[[], int]:
+    return lambda: sum(one.done() for one in work)
