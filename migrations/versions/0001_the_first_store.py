@@ -137,6 +137,7 @@ def upgrade() -> None:
         sa.Column("form_id", sa.String(), nullable=False),
         sa.Column("version", sa.String(), nullable=False),
         sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("stamp", sa.BigInteger(), nullable=False),
         sa.Column("released", sa.Boolean(), nullable=False),
