@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from server.store.dialect import insert_ignore
 from server.store.tables import cursor as cursors
@@ -17,6 +17,12 @@ from sync.clock import tick
 from sync.journal import GENESIS, Draft, Head, Kind, seal
 
 KEYS_PER_QUERY = 500
+
+# Written once: building a statement costs more than running it, and these are on the hot path.
+_LOCK = select(node).with_for_update()
+_KNOWN = select(journal.c.key).where(journal.c.key.in_(bindparam("keys", expanding=True)))
+_INSERT = insert(journal)
+_MOVE_END = update(node).values({name: bindparam(name) for name in ("position", "seq", "hash", "stamp")})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ def append(connection: Connection, drafts: Sequence[Draft]) -> list[int | None]:
     Inside the caller's transaction; durable when that commits. Appenders take turns on the node's row, which makes
     `seq` and `position` dense in any number of processes.
     """
-    end = connection.execute(select(node).with_for_update()).one()
+    end = connection.execute(_LOCK).one()
     fresh, places = _leave_out_known(connection, drafts, end.position)
     if not fresh:
         return places
@@ -67,13 +73,8 @@ def append(connection: Connection, drafts: Sequence[Draft]) -> list[int | None]:
                 "body": entry.draft.body,
             }
         )
-    connection.execute(insert(journal), rows)
-    last = rows[-1]
-    connection.execute(
-        update(node).values(
-            position=last["position"], seq=last["seq"], hash=last["hash"], stamp=last["stamp"]
-        )
-    )
+    connection.execute(_INSERT, rows)
+    connection.execute(_MOVE_END, {name: rows[-1][name] for name in ("position", "seq", "hash", "stamp")})
     return places
 
 
@@ -84,7 +85,9 @@ def head_position(connection: Connection) -> int:
 
 def chain_hash(connection: Connection, position: int) -> bytes:
     """Return the chain hash of the entry at this position. Raises NoResultFound when there is none."""
-    return bytes(connection.execute(select(journal.c.hash).where(journal.c.position == position)).scalar_one())
+    return bytes(
+        connection.execute(select(journal.c.hash).where(journal.c.position == position)).scalar_one()
+    )
 
 
 def origin(connection: Connection) -> str:
@@ -156,7 +159,7 @@ def _leave_out_known(
     known: set[bytes] = set()
     for start in range(0, len(keys), KEYS_PER_QUERY):
         some = keys[start : start + KEYS_PER_QUERY]
-        known.update(connection.execute(select(journal.c.key).where(journal.c.key.in_(some))).scalars())
+        known.update(connection.execute(_KNOWN, {"keys": some}).scalars())
     fresh: list[Draft] = []
     places: list[int | None] = []
     for draft in drafts:
