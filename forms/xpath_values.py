@@ -64,7 +64,7 @@ class Context(NamedTuple):
 
 def text_of(node: etree._Element) -> str:
     """Return the text of a leaf, of a group its leaves' texts in a row."""
-    return "".join(node.itertext()) if len(node) else node.text or ""
+    return "".join(str(text) for text in node.itertext()) if len(node) else node.text or ""
 
 
 def spread(values: tuple[Value, ...]) -> list[Value]:

@@ -12,9 +12,10 @@ import orjson
 from sqlalchemy import Connection
 
 from forms import xform
-from forms.compile import CompiledForm, compile_form
+from forms.compile import CompiledForm
 from forms.errors import Fault
 from server import intake
+from server.compiling import compile_apart
 from server.intake import Arrival, Sender, StoredFile
 from server.node import Node
 from server.problems import Problem
@@ -23,6 +24,7 @@ from server.store.engine import reading, writing
 from sync.clock import to_datetime
 from sync.journal import Draft, Kind
 
+ITEMSETS = "itemsets.csv"
 BUNDLED = Path(__file__).parent.parent / "forms" / "sheets"
 
 
@@ -60,6 +62,8 @@ def publish(
         )
     drafts = [] if published else [_form_draft(node, project_id, compiled, data, file_name)]
     given = {name: media[name] for name in schema.media if name in media}
+    if compiled.itemsets:
+        given[ITEMSETS] = compiled.itemsets
     with reading(node.engine) as connection:
         known = {file.name: file.sha256 for file in forms.list_media(connection, project_id, schema.form_id)}
     for name, content in given.items():
@@ -102,7 +106,7 @@ def _read(data: bytes, file_name: str) -> CompiledForm:
     if file_name.casefold().endswith(".xml"):
         schema = xform.read(data)
         return CompiledForm(data, schema, xform.NO_MARKS, ())
-    return compile_form(data, file_name)
+    return compile_apart(data, file_name)
 
 
 def _find(node: Node, project_id: int, form_id: str, version: str) -> forms.PublishedForm | None:
