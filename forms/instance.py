@@ -232,7 +232,10 @@ def _typed(place: Place, text: str) -> Answer:
 
 
 def _type_tree(document: Mapping[str, object], place: Place) -> Tree:
-    return {name: _type_node(child, place.below.get(name, NOWHERE)) for name, child in document.items()}
+    return {
+        name: Answer(str(child)) if name[0] in "@#" else _type_node(child, place.below.get(name, NOWHERE))
+        for name, child in document.items()
+    }
 
 
 def _type_node(node: object, place: Place) -> Answer | Tree | tuple[Answer | Tree, ...]:
