@@ -117,7 +117,10 @@ class Coordinator:
         return told
 
     def _ask(self, method: str, path: str, **given: Any) -> httpx2.Response:
-        answer = self._client.request(method, path, **given)
+        try:
+            answer = self._client.request(method, path, **given)
+        except httpx2.TransportError as error:
+            raise DemoError(f"{method} {path} had no answer: {type(error).__name__}.") from error
         if not answer.is_success:
             raise DemoError(f"{method} {path} was answered {answer.status_code}.")
         return answer

@@ -52,7 +52,7 @@ class Server:
             except queue.Empty:
                 raise DemoError(f"The server was not up within {START_S} s.") from None
             if line is None:
-                raise DemoError(f"The server ended before it was up; {LOG} says why.")
+                raise DemoError(f"The server ended before it was up: {self._last_words()}")
             label, _, value = line.strip().partition(": ")
             if label == "one-time password":
                 self.password = value.strip()
@@ -70,6 +70,11 @@ class Server:
         self._reader.join(STOP_S)
         self._log.close()
         return self._process.wait()
+
+    def _last_words(self) -> str:
+        return "".join(
+            Path(self._log.name).read_text(errors="replace").splitlines(keepends=True)[-1:]
+        ).strip()
 
     def _read(self) -> None:
         assert self._process.stdout, "it was opened with a pipe"

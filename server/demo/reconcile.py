@@ -181,12 +181,11 @@ def _files(case: Case) -> Figure:
     known = found = 0
     titles = file_columns(case.schema) & case.exported.columns[""]
     for record, revisions in case.shown.items():
-        row = case.exported.tables[""].get(record, {})
-        last = case.expected[record][-1][""][record]
-        known += sum(bool(last.get(title)) for title in titles)
+        # Which head of a conflict is shown is the cells' matter; here, whether its files are those of a tablet.
+        row = case.exported.tables[""].get(record, case.expected[record][-1][""][record])
         for name in filter(None, (row.get(title) for title in titles)):
-            sent = {one.files.get(name) for one in revisions}
-            found += case.exported.files.get((record, name)) in sent - {None}
+            known += 1
+            found += case.exported.files.get((record, name)) in {one.files.get(name, "") for one in revisions}
     return _equal(known, found)
 
 
@@ -201,8 +200,8 @@ def _withheld(case: Case) -> Figure:
 
 RULES: Mapping[str, tuple[str, Callable[[Case], Figure]]] = {
     "blank_form_files": ("Files of blank forms intact", _blank_forms),
-    "unchanged_checks": ("Checked again, unchanged (304)", _checks),
-    "finished": ("Finished on tablets = acknowledged", _finished),
+    "unchanged_checks": ("Asked again, unchanged (304)", _checks),
+    "finished": ("Finished = acknowledged", _finished),
     "posts": ("Posts sent", _posts),
     "posts_acknowledged": ("  acknowledged (201)", _acknowledged),
     "posts_answer_lost": ("  answer lost on the link", _faults(Fate.ANSWER_LOST)),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -17,7 +18,7 @@ from server.demo.reconcile import Figure, Line, exit_code
 
 REDRAW_S = 0.1
 LINE_S = 2.0
-WIDTH = 110
+WIDTH = 100
 
 
 class Narrator:
@@ -59,16 +60,16 @@ class Narrator:
 
 
 def table(lines: Iterable[Line], titles: Mapping[str, str]) -> Table:
-    """Return the table: both figures in every cell. titles: heading by form ID."""
-    drawn = Table(title="Tablets = server", title_justify="left")
+    """Return the table: both figures of every line, and by form where they differ. titles: heading by form ID."""
+    drawn = Table(box=box.SIMPLE_HEAD)
     drawn.add_column("")
-    for title in [*titles.values(), "all"]:
+    for title in [*titles.values(), "tablets", "server"]:
         drawn.add_column(title, justify="right")
     drawn.add_column("")
     for line in lines:
         cells = [_cell(line.by_form[form_id]) if form_id in line.by_form else "" for form_id in titles]
         mark = "[green]✓[/]" if line.total.agrees else "[bold red]✗[/]"
-        drawn.add_row(line.label, *cells, _cell(line.total), mark)
+        drawn.add_row(line.label, *cells, str(line.total.known), str(line.total.found), mark)
     return drawn
 
 
@@ -111,7 +112,7 @@ def dump(found: Mapping[str, Any]) -> str:
 
 
 def _cell(figure: Figure) -> str:
-    return f"{figure.known} {'=' if figure.agrees else '≠'} {figure.found}"
+    return str(figure.known) if figure.agrees else f"{figure.known} ≠ {figure.found}"
 
 
 def _plain(figure: Figure) -> dict[str, int | bool]:

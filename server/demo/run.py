@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -15,8 +16,9 @@ import typer
 from server.demo import report
 from server.demo.coordinator import Coordinator
 from server.demo.exported import read_export
+from server.demo.link import LinkError
 from server.demo.program import LOG, DemoError, export_form, serving
-from server.demo.reconcile import Case, Line, exit_code, reconcile
+from server.demo.reconcile import Case, exit_code, reconcile
 from server.demo.records import Known, Ledger
 from server.demo.report import Narrator
 from server.demo.story import SHELTER, SHELTER_ID, Scale, compile_sheets, play_tablets
@@ -25,33 +27,51 @@ FULL = Scale()
 SAMPLES = 20
 
 
+@dataclass(frozen=True)
+class Played:
+    """What is known when all is over. cases: by form ID."""
+
+    cases: Mapping[str, Case]
+    quarantined: int
+    server_exit_code: int
+
+
 def run_demo(out: Path, *, seed: int, as_json: bool, scale: Scale = FULL) -> int:
     """Show the whole road and leave the exports in `out`; return 0 when every figure reconciles, else 1."""
     narrator = Narrator(as_json=as_json)
     home = Path(mkdtemp(prefix="chapar-demo-"))
+    code = 1
     try:
-        cases, lines = play(home, out, seed, scale, narrator)
-    except DemoError as error:
-        narrator.say(f"{error} What happened is kept in {home}")
-        return 1
-    names = [name for case in cases.values() for name in case.exported.names]
+        code = conclude(play(home, out, seed, scale, narrator), out, seed, narrator, as_json=as_json)
+    except (DemoError, LinkError) as error:
+        narrator.say(f"It stopped: {error}")
+    finally:
+        if code:
+            narrator.say(f"The data directory and {LOG} are kept in {home}")
+        else:
+            shutil.rmtree(home)
+    return code
+
+
+def conclude(played: Played, out: Path, seed: int, narrator: Narrator, *, as_json: bool) -> int:
+    """Print the table and what to do next, or the same as JSON; return the exit code."""
+    lines = reconcile(played.cases, played.quarantined, played.server_exit_code)
+    names = [name for case in played.cases.values() for name in case.exported.names]
     if as_json:
         typer.echo(report.dump(report.document(lines, out, names, seed, narrator.seconds)))
     else:
-        titles = {form_id: form_id.partition("_")[0] for form_id in cases}
+        titles = {form_id: form_id.partition("_")[0] for form_id in played.cases}
         narrator.console.print(report.table(lines, titles))
         narrator.console.print(report.next_steps(out, names), markup=False, soft_wrap=True)
-    if exit_code(lines):
-        narrator.say(f"Some figures do not reconcile. The data directory and {LOG} are kept in {home}")
-    else:
-        shutil.rmtree(home)
+    failed = [line.label.strip() for line in lines if not line.total.agrees]
+    narrator.say(
+        f"Does not reconcile: {'; '.join(failed)}" if failed else "Everything reconciles to the last record."
+    )
     return exit_code(lines)
 
 
-def play(
-    home: Path, out: Path, seed: int, scale: Scale, narrator: Narrator
-) -> tuple[dict[str, Case], tuple[Line, ...]]:
-    """Play it once with a server in `home`; return what is known of each form, and the table. Raises DemoError."""
+def play(home: Path, out: Path, seed: int, scale: Scale, narrator: Narrator) -> Played:
+    """Play it once with a server in `home`; return what is known. Raises DemoError, LinkError."""
     with serving(home / "data") as server:
         forms = compile_sheets()
         ledger = Ledger(forms)
@@ -83,7 +103,7 @@ def play(
         )
         for form_id, compiled in forms.items()
     }
-    return cases, reconcile(cases, quarantined, server_exit_code)
+    return Played(cases, quarantined, server_exit_code)
 
 
 def _samples(coordinator: Coordinator, known: Known, chance: random.Random) -> Iterator[tuple[bytes, bytes]]:

@@ -69,6 +69,7 @@ class Tablet:
         self._collect = Collect(server_url, self._device.device_id, self._link)
         self.forms: dict[str, TabletForm] = {}
         self.filled: list[Finished] = []
+        self.offline = False
 
     def close(self) -> None:
         """Switch it off."""
@@ -123,7 +124,12 @@ class Tablet:
         return one
 
     def send(self, one: Finished, mishap: Mishap = Mishap.NOTHING) -> None:
-        """Send a revision until every part of it is acknowledged; gives up after a few attempts."""
+        """Send a revision until every part of it is acknowledged.
+
+        After a few attempts in vain the tablet stays offline: this and all that follows is not sent.
+        """
+        if self.offline:
+            return
         fault = FAULTS.get(mishap, Fault.NONE)
         self._ledger.expect(one, FATES[fault])
         for _ in range(ATTEMPTS_MAX):
@@ -135,6 +141,7 @@ class Tablet:
             if fault is Fault.NONE:
                 time.sleep(PAUSE_S)
             fault = Fault.NONE
+        self.offline = True
 
     def _edited(self, before: Finished, only: str, unlike: Finished | None) -> FilledForm:
         form = self.forms[before.form_id]
