@@ -72,6 +72,7 @@ def conclude(played: Played, out: Path, seed: int, narrator: Narrator, *, as_jso
 
 def play(home: Path, out: Path, seed: int, scale: Scale, narrator: Narrator) -> Played:
     """Play it once with a server in `home`; return what is known. Raises DemoError, LinkError."""
+    narrator.say("starting a server; compiling the sheets")
     with serving(home / "data") as server:
         forms = compile_sheets()
         ledger = Ledger(forms)
@@ -81,11 +82,12 @@ def play(home: Path, out: Path, seed: int, scale: Scale, narrator: Narrator) -> 
         with closing(Coordinator(server.url, server.password)) as coordinator:
             coordinator.publish(SHELTER.read_bytes(), SHELTER_ID)
             play_tablets(coordinator, ledger, forms, seed, scale, narrator)
+            narrator.say("waiting until the server's figures stand still, then exporting")
             coordinator.wait_until_still(list(forms))
             with ThreadPoolExecutor() as pool:
                 csvs = pool.map(lambda form_id: export_form(home / "data", form_id, out), forms)
                 names = dict(zip(forms, csvs, strict=True))
-            narrator.say(f"exported to {out.resolve()}")
+            narrator.say(f"exported to {out.resolve()}; asking the server for every record")
             stored = {form_id: coordinator.read_stored(form_id) for form_id in forms}
             quarantined = coordinator.count_quarantined()
             samples = {
