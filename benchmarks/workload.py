@@ -49,7 +49,7 @@ def instances(count: int, seed: int) -> Iterator[bytes]:
 def _answer(chance: random.Random, question: int) -> str:
     match question % 6:
         case 0:
-            return " ".join(chance.choices(WORDS, k=14))
+            return " ".join(chance.choices(WORDS, k=24))
         case 1:
             return str(chance.randrange(5000))
         case 2:

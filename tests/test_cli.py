@@ -1,0 +1,131 @@
+"""The commands that scripts outside rely on, run as real processes."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+import typer
+from conftest import HOUSEHOLD
+
+from server.cli import app
+
+CHAPAR = str(Path(sys.executable).parent / "chapar")
+ROOT = Path(__file__).parent.parent
+
+
+def chapar(*words: str, data: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [CHAPAR, *words, "--data", str(data)], capture_output=True, text=True, check=False, **options
+    )
+
+
+def as_json(*words: str, data: Path, **options: object) -> dict:
+    done = chapar(*words, "--json", data=data, **options)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "household.md").write_text(HOUSEHOLD)
+    as_json("forms", "publish", str(folder / "household.md"), data=folder / "data")
+    return folder / "data"
+
+
+def test_a_form_is_published_once_and_listed(data):
+    again = as_json("forms", "publish", str(data.parent / "household.md"), data=data)
+    assert [(one["form_id"], one["is_new"]) for one in again["forms"]] == [("household", False)]
+    assert [one["form_id"] for one in as_json("forms", "list", data=data)["forms"]] == ["household"]
+
+
+def test_a_faulty_sheet_is_told_by_its_cell_without_a_traceback(data):
+    bad = data.parent / "bad.md"
+    bad.write_text(HOUSEHOLD.replace("| integer              | size", "| intger               | size"))
+    done = chapar("forms", "publish", str(bad), data=data)
+    assert done.returncode == 1
+    assert done.stderr.startswith("chapar: sheet “survey”, row 3, column “type”")
+    assert "Traceback" not in done.stderr
+
+
+def test_an_app_user_gets_a_url_a_token_and_a_qr_code_that_collect_reads(data):
+    made = as_json("app-user", "create", "تبلت ۷", "--url", "http://10.0.0.5:8383", data=data)
+    assert made["server_url"] == f"http://10.0.0.5:8383/v1/key/{made['token']}/projects/1"
+    assert Path(made["png"]).read_bytes().startswith(b"\x89PNG")
+    assert Path(made["png"]).stat().st_mode & 0o077 == 0
+
+
+def test_the_qr_code_holds_settings_in_the_form_collect_expects():
+    from server.enrolment import collect_settings
+
+    settings = json.loads(
+        zlib.decompress(base64.b64decode(collect_settings("http://x/v1/key/t/projects/1", "T")))
+    )
+    assert settings["general"]["server_url"] == "http://x/v1/key/t/projects/1"
+    assert settings["general"]["form_update_mode"] == "match_exactly"
+    assert settings["admin"] == {}
+
+
+def test_a_user_is_created_with_a_password_from_standard_input(data):
+    words = ("user", "create", "Zahra@Example.org", "--role", "administrator", "--password-stdin")
+    made = as_json(*words, data=data, input="correct horse battery\n")
+    assert (made["email"], made["role"]) == ("zahra@example.org", "administrator")
+    again = chapar(*words, data=data, input="correct horse battery\n")
+    assert again.returncode == 1
+    assert "already" in again.stderr
+
+
+def test_a_short_password_is_refused(data):
+    done = chapar("user", "create", "a@example.org", "--password-stdin", data=data, input="short\n")
+    assert (done.returncode, done.stderr) == (1, "chapar: A password has at least 10 characters.\n")
+
+
+def test_an_export_names_its_files_and_rows(data, tmp_path):
+    done = as_json("export", "household", "--out", str(tmp_path / "out"), data=data)
+    assert {one["name"] for one in done["files"]} == {"household.csv", "household-member.csv"}
+    assert done["rows"] == 0
+
+
+def test_an_unknown_form_is_told_in_a_sentence(data, tmp_path):
+    done = chapar("export", "nothing", "--out", str(tmp_path), data=data)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_rebuilding_and_the_quarantine_answer_in_json(data):
+    assert as_json("rebuild", data=data)["entries"] > 0
+    assert as_json("quarantine", data=data) == {"quarantine": []}
+
+
+def commands() -> list[str]:
+    root = typer.main.get_command(app)
+    found = []
+    for name, command in root.commands.items():
+        found += [f"{name} {below}" for below in getattr(command, "commands", {})] or [name]
+    return found
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_tells_what_it_does_and_takes_json(name):
+    command = typer.main.get_command(app)
+    for word in name.split():
+        command = command.commands[word]
+    assert command.help
+    options = {option for one in command.params for option in one.opts}
+    assert {"--data", "--json"} <= options or name in {"serve", "demo"}
+
+
+def test_the_commands_in_the_readme_exist():
+    texts = [(ROOT / "README.md").read_text(), *(path.read_text() for path in (ROOT / "docs").glob("*.md"))]
+    named = {
+        match
+        for text in texts
+        for match in re.findall(r"chapar ((?:forms|user|app-user) [a-z]+|[a-z]+)\b", text)
+    }
+    assert {"serve", "export", "forms publish", "app-user create"} <= named
+    assert named - {"data", "server"} <= set(commands())

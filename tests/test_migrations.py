@@ -1,0 +1,18 @@
+"""The migrations make the schema that the tables declare, on both databases."""
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlmodel import SQLModel
+
+from server.store.engine import migrate
+
+
+def test_the_migrated_schema_is_the_declared_one(node):
+    with node.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_migrating_again_changes_nothing(node):
+    migrate(node.engine)
+    migrate(node.engine)
