@@ -226,7 +226,7 @@ def _typed(place: Place, text: str) -> Answer:
     if place.field is None:
         return Answer(text, text or None)
     try:
-        return Answer(text, values.read(place.field, text))
+        return Answer(text, values.read(place.type, place.field, text))
     except values.WrongTypeError as wrong:
         return Answer(text, None, str(wrong))
 

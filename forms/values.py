@@ -30,15 +30,16 @@ class WrongTypeError(ValueError):
     """The text is not of the field's type; the message names the type, never the text."""
 
 
-def read(field: Field, text: str) -> Value | None:
+def read(kind: str, field: Field, text: str) -> Value | None:
     """Return the typed value of an answer's text, None when it is blank.
 
-    Dates and times without zone stay naive. Raises WrongTypeError.
+    kind: the field's type as text, by which the reader is found. Dates and times without zone stay naive.
+    Raises WrongTypeError.
     """
     stripped = text.strip()
     if not stripped:
         return None
-    reader = READERS.get(field.type.value)
+    reader = READERS.get(kind)
     return reader(field, stripped) if reader else text
 
 

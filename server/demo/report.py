@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
@@ -80,8 +82,14 @@ def next_steps(out: Path, names: Iterable[str]) -> str:
     return (
         f"Exports: {whole}\n"
         f'In pandas: pandas.read_csv("{whole / first}")\n'
-        "Next: chapar serve    (then enrol a tablet as it says)"
+        f"Next: {_command()} serve    (then enrol a tablet as it says)"
     )
+
+
+def _command() -> str:
+    """How this very command was called: in a fresh clone `chapar` is on no PATH."""
+    called = Path(sys.argv[0])
+    return os.path.relpath(called) if called.name == "chapar" else "chapar"
 
 
 def document(
