@@ -68,8 +68,7 @@ def open_node(settings: Settings) -> Node:
 
     Raises OSError when the directory cannot be used.
     """
-    settings.data.mkdir(parents=True, exist_ok=True)
-    settings.data.chmod(0o700)
+    _make_directory(settings.data)
     engine = open_engine(settings.data, settings.database_url)
     migrate(engine)
     with writing(engine) as connection:
@@ -94,7 +93,7 @@ def lock_data(data: Path) -> Iterator[None]:
 
     The system frees the lock when the process ends, however it ends.
     """
-    data.mkdir(parents=True, exist_ok=True)
+    _make_directory(data)
     with (data / LOCK_FILE).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -123,6 +122,11 @@ def find_serving_url(data: Path) -> str | None:
         except OSError:
             return file.read().strip() or None
     return None
+
+
+def _make_directory(data: Path) -> None:
+    """Make the data directory for this account alone; one that is there keeps its permissions."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _address(data: Path) -> str:
