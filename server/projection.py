@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Iterable
 from itertools import takewhile
 
 import orjson
 from sqlalchemy import Connection, Engine, delete
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from forms import instance
 from forms.errors import InstanceError
@@ -27,9 +30,14 @@ from sync.revision import Revision
 
 CURSOR = "state"
 STEP_MAX = 256
+STEP_BYTES_MAX = 16_000_000
+PROBLEMS_MAX = 200
 POLL_S = 0.25
 GATHER_S = 0.1
 ARRIVED = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE})
+
+NOT_THE_ENTRY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, OSError, MemoryError)
+"""The database's or the machine's trouble: to be tried again, not to be blamed on an entry."""
 
 log = logging.getLogger("chapar.projection")
 
@@ -50,10 +58,27 @@ def rebuild(engine: Engine, schemas: forms.Schemas) -> None:
 
 
 def step(engine: Engine, schemas: forms.Schemas) -> int | None:
-    """Project the next entries; return the position reached, None when there are none."""
+    """Project the next entries; return the position reached, None when there are none.
+
+    An entry that cannot be projected is set aside in the quarantine, so that it never stops those behind it.
+    """
     with reading(engine) as connection:
         seen = journal.cursor(connection, CURSOR)
-        records = _same_sort(journal.read_after(connection, seen, STEP_MAX))
+    limit = STEP_MAX
+    while True:
+        try:
+            return _project(engine, schemas, seen, limit)
+        except NOT_THE_ENTRY:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever it is, the rest must go on)
+            if limit == 1:
+                return _set_aside(engine, seen, error)
+            limit //= 2
+
+
+def _project(engine: Engine, schemas: forms.Schemas, seen: int, limit: int) -> int | None:
+    with reading(engine) as connection:
+        records = _same_sort(journal.read_after(connection, seen, limit, STEP_BYTES_MAX))
         if not records:
             return None
         changes = _prepare(connection, schemas, records)
@@ -63,6 +88,19 @@ def step(engine: Engine, schemas: forms.Schemas) -> int | None:
             for change in changes:
                 change(connection)
     return position
+
+
+def _set_aside(engine: Engine, seen: int, error: Exception) -> int:
+    """Make the entry after `seen` visible in the quarantine. The error's text stays out: it may hold an answer."""
+    with reading(engine) as connection:
+        (record,) = journal.read_after(connection, seen, 1)
+    reason = f"It could not be taken into the tables ({type(error).__name__}). Its bytes are kept."
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("entry %d, %s: %s\n%s", record.position, record.kind, reason, frames)
+    with writing(engine) as connection:
+        if journal.advance(connection, CURSOR, seen, record.position):
+            submissions.set_aside(connection, record, reason)
+    return record.position
 
 
 class Projector:
@@ -136,7 +174,7 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
         elif detail:
             revisions.append(_read_revision(connection, schemas, record, detail))
             if "released_from" in detail:
-                released.append(int(detail["released_from"]))
+                released.append(record)
 
     def read_answers(position: int) -> NewRevision:
         record = journal.read_entry(connection, position)
@@ -158,7 +196,11 @@ def _read_revision(
     except InstanceError as error:
         read = instance.Instance(instance.Header(schema.form_id, schema.version, None), {})
         problems.append({"path": "", "message": str(error)})
-    problems += [{"path": problem.path, "message": problem.message} for problem in read.problems]
+    problems += [
+        {"path": problem.path, "message": problem.message} for problem in read.problems[:PROBLEMS_MAX]
+    ]
+    if len(read.problems) > PROBLEMS_MAX:
+        problems.append({"path": "", "message": f"and {len(read.problems) - PROBLEMS_MAX} more"})
     return NewRevision(
         record=record,
         detail=detail,

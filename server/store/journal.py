@@ -7,8 +7,9 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from server.store.dialect import insert_ignore
 from server.store.tables import cursor as cursors
@@ -95,8 +96,12 @@ def origin(connection: Connection) -> str:
     return str(connection.execute(select(node.c.origin)).scalar_one())
 
 
-def read_after(connection: Connection, position: int, limit: int) -> list[Record]:
-    """Return up to `limit` entries after `position`, in order."""
+def read_after(
+    connection: Connection, position: int, limit: int, bytes_max: int | None = None
+) -> list[Record]:
+    """Return up to `limit` entries after `position`, in order; at least one, then those within `bytes_max`."""
+    if bytes_max is not None:
+        limit = _within(connection, position, limit, bytes_max)
     rows = connection.execute(
         select(
             journal.c.position,
@@ -114,6 +119,17 @@ def read_after(connection: Connection, position: int, limit: int) -> list[Record
         Record(row.position, row.stamp, Kind(row.kind), row.project_id, row.detail or b"", row.body or b"")
         for row in rows
     ]
+
+
+def _within(connection: Connection, position: int, limit: int, bytes_max: int) -> int:
+    """How many of the next entries have bodies of at most `bytes_max` together; at least one."""
+    sizes: Iterable[int] = connection.execute(
+        select(func.coalesce(func.length(journal.c.body), 0))
+        .where(journal.c.position > position)
+        .order_by(journal.c.position)
+        .limit(limit)
+    ).scalars()
+    return max(1, sum(total <= bytes_max for total in accumulate(sizes)))
 
 
 def read_bodies(connection: Connection, positions: Iterable[int]) -> dict[int, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
@@ -95,7 +96,7 @@ def changes(
     new: Sequence[NewRevision],
     attachments: Sequence[Mapping[str, Any]],
     quarantined: Sequence[Mapping[str, Any]],
-    released: Sequence[int],
+    released: Sequence[Record],
     read_again: Callable[[int], NewRevision],
 ) -> list[Change]:
     """Return what these arrivals change, computed on `connection` (which only reads).
@@ -107,7 +108,7 @@ def changes(
         partial(insert_ignore, table=quarantine, rows=quarantined),
     ]
     if released:
-        done.append(partial(_release, positions=released))
+        done.append(partial(_release, released=released))
     touched: dict[FormKey, set[str]] = {}
     for one in new:
         touched.setdefault(one.form, set()).update(
@@ -247,8 +248,16 @@ def _forget(connection: Connection, form: FormKey, roots: set[str]) -> None:
         )
 
 
-def _release(connection: Connection, positions: Sequence[int]) -> None:
-    connection.execute(update(quarantine).where(quarantine.c.position.in_(positions)).values(released=True))
+def _release(connection: Connection, released: Sequence[Record]) -> None:
+    """Take up what waited for these entries: the same bytes, however often they came before."""
+    for record in released:
+        digest = hashlib.sha256(record.body).hexdigest()
+        waited = (quarantine.c.digest == digest, quarantine.c.position < record.position)
+        connection.execute(
+            update(quarantine)
+            .where(quarantine.c.project_id == record.project_id, *waited)
+            .values(released=True)
+        )
 
 
 def attachment_row(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,6 +284,23 @@ def quarantine_row(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:
         "stamp": record.stamp,
         "released": False,
     }
+
+
+def set_aside(connection: Connection, record: Record, reason: str) -> None:
+    """Make an entry that cannot be projected visible in the quarantine."""
+    row = {
+        "position": record.position,
+        "project_id": record.project_id,
+        "reason": reason,
+        "form_id": "",
+        "version": "",
+        "instance_id": "",
+        "digest": hashlib.sha256(record.body).hexdigest(),
+        "size": len(record.body),
+        "stamp": record.stamp,
+        "released": False,
+    }
+    insert_ignore(connection, quarantine, [row])
 
 
 def find_submission(
