@@ -21,12 +21,15 @@ POOL_SIZE = 40
 def open_engine(data: Path, database_url: str = "") -> Engine:
     """Return the engine of the store: `database_url`, or `chapar.sqlite` in `data`. Creates no tables."""
     if database_url:
-        return create_engine(database_url, pool_size=POOL_SIZE, max_overflow=8, pool_pre_ping=True)
+        return create_engine(
+            database_url, pool_size=POOL_SIZE, max_overflow=8, pool_pre_ping=True, hide_parameters=True
+        )
     engine = create_engine(
         f"sqlite:///{data / 'chapar.sqlite'}",
         connect_args={"check_same_thread": False},
         pool_size=POOL_SIZE,
         max_overflow=8,
+        hide_parameters=True,  # parameters are answers; errors are logged
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
