@@ -1,11 +1,12 @@
-"""The parts of a submission, streamed: the XML to memory up to a limit, every other file to an upload.
+"""The parts of a submission, streamed: each to an upload, which stays in memory while it is small.
 
-Names come as raw UTF-8 with only `"`, CR and LF percent-encoded (okhttp's MultipartBody); a part without a file name
+Names come as raw UTF-8 with only `"`, CR and LF percent-encoded (okhttp's MultipartBody); a part without file name
 is named by its part name.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Self
@@ -19,8 +20,10 @@ from server.store.blobs import Upload
 
 XML_PART = "xml_submission_file"
 INCOMPLETE_PART = "*isIncomplete*"
-PARTS_MAX = 1000
+FILES_MAX = 300
+"""Collect splits a submission after 101 files (OpenRosaServerInstanceUploader)."""
 NAME_CHARS_MAX = 255
+MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,100}", re.ASCII)
 UNQUOTED = {"%22": '"', "%0D": " ", "%0A": " "}
 ZERO_WIDTH_NON_JOINER = "\u200c"
 
@@ -40,45 +43,44 @@ class FilePart:
 
 @dataclass(slots=True)
 class Parts:
-    """What has arrived. oversize: the XML, once it is above `xml_bytes_max`."""
+    """What has arrived. xml: None until its part begins."""
 
     open_upload: Callable[[], Upload]
-    xml_bytes_max: int
-    xml: bytearray | None = None
-    oversize: Upload | None = None
+    xml: Upload | None = None
     files: list[FilePart] = field(default_factory=list)
-    target: bytearray | Upload | None = None
+    target: Upload | None = None
 
     def begin(self, segment: MultipartSegment) -> None:
-        """Take the headers of the next part."""
+        """Take the headers of the next part.
+
+        Raises Problem 400.1 for a second record, which would not be kept, and 413.1 for too many files.
+        """
         name = _decoded(segment.name or "")
-        if name == XML_PART:
-            self.xml = self.target = bytearray()
-        elif name == INCOMPLETE_PART:
+        if name == INCOMPLETE_PART:
             self.target = None
+            return
+        if name == XML_PART and self.xml is not None:
+            raise Problem(400.1, Message.TWO_RECORDS.text)
+        if len(self.files) >= FILES_MAX:
+            raise Problem(413.1, Message.TOO_MANY_FILES.text)
+        self.target = self.open_upload()
+        if name == XML_PART:
+            self.xml = self.target
         else:
             file_name = clean_name(_decoded(segment.filename or "") or name)
-            self.target = self.open_upload()
-            content_type = _decoded(segment.content_type or "") or "application/octet-stream"
-            self.files.append(FilePart(file_name, content_type, self.target))
+            self.files.append(FilePart(file_name, _media_type(segment.content_type or ""), self.target))
 
     def write(self, chunk: bytes | bytearray) -> None:
         """Take bytes of the current part."""
-        if isinstance(self.target, Upload):
+        if self.target is not None:
             self.target.write(chunk)
-        elif self.target is not None:
-            self.target += chunk
-            if len(self.target) > self.xml_bytes_max:
-                self.oversize = self.open_upload()
-                self.oversize.write(self.target)
-                self.xml, self.target = bytearray(), self.oversize
 
     def close(self) -> None:
         """Drop what was spooled."""
         for part in self.files:
             part.upload.close()
-        if self.oversize:
-            self.oversize.close()
+        if self.xml:
+            self.xml.close()
 
     def __enter__(self) -> Self:
         return self
@@ -90,13 +92,13 @@ class Parts:
 async def read_parts(scope: Scope, receive: Receive, parts: Parts, request_bytes_max: int) -> None:
     """Read the whole request into `parts`.
 
-    Raises Problem 400.1 (no multipart), 400.2 (it ends before its last boundary), 413.1 (too large), and
-    ClientGoneError when the connection is lost: a truncated body must never pass for a whole one.
+    Raises Problem 400.1 (no multipart, or two records), 400.2 (it ends before its last boundary), 413.1 (too large, or
+    too many files), and ClientGoneError when the connection is lost: a truncated body must never pass for a whole one.
     """
     boundary = _boundary(scope)
     received = 0
     try:
-        with PushMultipartParser(boundary, max_segment_count=PARTS_MAX, header_charset="latin-1") as parser:
+        with PushMultipartParser(boundary, header_charset="latin-1") as parser:
             async for chunk in iter_body(receive):
                 received += len(chunk)
                 if received > request_bytes_max:
@@ -138,6 +140,11 @@ def _boundary(scope: Scope) -> str:
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise Problem(400.1, Message.NOT_A_SUBMISSION.text)
     return str(options["boundary"])
+
+
+def _media_type(header: str) -> str:
+    kind = header.partition(";")[0].strip()
+    return kind if MEDIA_TYPE.fullmatch(kind) else "application/octet-stream"
 
 
 def _decoded(text: str) -> str:

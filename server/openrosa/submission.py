@@ -24,9 +24,14 @@ from server.openrosa.tablet import authenticate
 from server.openrosa.urls import absolute_url
 from server.permissions import Action, Actor, require
 from server.problems import OPENROSA_HEADERS, Headers, Problem, openrosa_response
+from server.store import forms
+from server.store.blobs import Upload
+from server.store.engine import reading
 
 PATH = re.compile(r"/v1/(?:key/(?P<token>[^/]+)/)?projects/(?P<project>[0-9]{1,9})/submission/?")
 LOOP_BYTES_MAX = 262_144
+LARGE_MAX = 3
+"""Records above LOOP_BYTES_MAX that are in memory at once: parsed, one takes up to twenty times its size."""
 RETRY_AFTER_S = 30
 
 log = logging.getLogger("chapar.submission")
@@ -39,6 +44,7 @@ class SubmissionDoor:
         self._node = serving.node
         self._writer = serving.writer
         self._settings = serving.node.settings
+        self._large = asyncio.Semaphore(LARGE_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises for what a client sends."""
@@ -62,6 +68,8 @@ class SubmissionDoor:
                 raise Problem(405.1, "Send submissions with POST.", headers=(("Allow", "HEAD, POST"),))
             actor = await authenticate(self._node, scope, project_id, match["token"])
             require(actor, Action.SUBMIT, project_id)
+            if actor.project_id is None and not await asyncio.to_thread(self._has_project, project_id):
+                raise Problem(404.1, Message.NO_PROJECT.text)
         except Problem:
             await _drain(receive, self._settings.submission_bytes_max)
             raise
@@ -70,22 +78,30 @@ class SubmissionDoor:
             limit = str(self._settings.submission_bytes_max)
             location = absolute_url(scope, self._settings.public_url)
             return 204, "", (("X-OpenRosa-Accept-Content-Length", limit), ("Location", location))
-        outcome = await self._commit(await self._receive(scope, receive, project_id, actor))
+        outcome = await self._receive(scope, receive, project_id, actor)
         if outcome is Outcome.QUARANTINED:
             return 202, Message.QUARANTINED.text, ()
         return 201, FULL, ()
 
-    async def _receive(self, scope: Scope, receive: Receive, project_id: int, actor: Actor) -> Arrival:
+    async def _receive(self, scope: Scope, receive: Receive, project_id: int, actor: Actor) -> Outcome:
         sender = Sender(actor.id, actor.name, _device_id(scope), "openrosa")
-        with Parts(self._node.blobs.open_upload, self._settings.xml_bytes_max) as parts:
+        with Parts(self._node.blobs.open_upload) as parts:
             await read_parts(scope, receive, parts, self._settings.request_bytes_max)
-            files = [await self._keep(part) for part in parts.files]
             if parts.xml is None:
                 raise Problem(400.1, Message.NOT_A_SUBMISSION.text)
-            if parts.oversize is not None:
-                whole = await self._keep(FilePart("oversize.xml", "text/xml", parts.oversize))
-                return intake.oversize(project_id, whole, files, sender)
-            xml = bytes(parts.xml)
+            files = [await self._keep(part) for part in parts.files]
+            if parts.xml.size > self._settings.xml_bytes_max:
+                whole = await self._keep(FilePart("oversize.xml", "text/xml", parts.xml))
+                return await self._commit(intake.oversize(project_id, whole, files, sender))
+            if parts.xml.size <= LOOP_BYTES_MAX:
+                return await self._commit(await self._examine(project_id, parts.xml, files, sender))
+            async with self._large:
+                return await self._commit(await self._examine(project_id, parts.xml, files, sender))
+
+    async def _examine(
+        self, project_id: int, upload: Upload, files: Sequence[StoredFile], sender: Sender
+    ) -> Arrival:
+        xml = upload.rewound().read()
         known = self._node.known_forms
         if len(xml) <= LOOP_BYTES_MAX:
             with suppress(LookupError):
@@ -95,6 +111,10 @@ class SubmissionDoor:
     async def _keep(self, part: FilePart) -> StoredFile:
         digest = await asyncio.to_thread(self._node.blobs.keep, part.upload)
         return StoredFile(part.name, digest, part.upload.size, part.content_type)
+
+    def _has_project(self, project_id: int) -> bool:
+        with reading(self._node.engine) as connection:
+            return forms.project_exists(connection, project_id)
 
     async def _commit(self, arrival: Arrival) -> Outcome:
         ticket: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
