@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from urllib.parse import unquote
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,6 +24,7 @@ from server.openrosa.submission import PATH, SubmissionDoor, settle
 from server.problems import OPENROSA_HEADERS, Problem, openrosa_response
 
 GZIP_BYTES_MIN = 1000
+NUL = "\x00"
 
 log = logging.getLogger("chapar.app")
 
@@ -35,10 +38,15 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send submissions through the thin door and all else to FastAPI."""
-        if scope["type"] == "http" and self._door and PATH.fullmatch(scope["path"]):
-            await self._door(scope, receive, send)
-        else:
+        if scope["type"] != "http":
             await self._rest(scope, receive, send)
+        elif self._door and PATH.fullmatch(scope["path"]):
+            await self._door(scope, receive, send)
+        elif NUL in scope["path"] or b"%00" in scope["query_string"]:
+            refused = render(Request(scope), Problem(400.1, "An address holds no NUL."))
+            await refused(scope, receive, send)
+        else:
+            await self._rest(_hide_slashes(scope), receive, send)
 
     def _build(self, node: Node) -> ASGIApp:
         @asynccontextmanager
@@ -50,7 +58,14 @@ class Application:
             self._door = None
             await asyncio.to_thread(serving.close)
 
-        app = FastAPI(title="Chapar", version="1", lifespan=lifespan, docs_url="/v1/docs", redoc_url=None)
+        app = FastAPI(
+            title="Chapar",
+            version="1",
+            lifespan=lifespan,
+            docs_url="/v1/docs",
+            redoc_url=None,
+            dependencies=[Depends(_show_slashes)],
+        )
         app.state.node = node
         for router in (sessions.router, app_users.router, exports.router, submissions.router):
             app.include_router(router, prefix="/v1")
@@ -62,9 +77,26 @@ class Application:
         app.add_exception_handler(Problem, _render_problem)
         app.add_exception_handler(RequestValidationError, _render_validation)
         app.add_exception_handler(HTTPException, _render_http)
+        for unstorable in (DataError, OverflowError, UnicodeEncodeError):
+            app.add_exception_handler(unstorable, _render_unstorable)
         app.add_exception_handler(Exception, _render_failure)
         app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN)
         return app
+
+
+def _hide_slashes(scope: Scope) -> Scope:
+    """Let a slash inside a name (`uuid:a%2Fb`) cross the router as NUL, which no name holds."""
+    raw: bytes = scope["raw_path"]
+    if b"%2f" not in raw.lower():
+        return scope
+    names = (unquote(name).replace("/", NUL) for name in raw.decode("ascii").split("/"))
+    return {**scope, "path": "/".join(names)}
+
+
+async def _show_slashes(request: Request) -> None:
+    """Undo `_hide_slashes`; runs before an endpoint's parameters are read."""
+    names = request.scope["path_params"]
+    request.scope["path_params"] = {name: text.replace(NUL, "/") for name, text in names.items()}
 
 
 def _hand_over(
@@ -115,7 +147,13 @@ def _render_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         return render(request, Problem(405.1, "This address does not take that method."))
+    if error.status_code == 400:
+        return render(request, Problem(400.1, "The body cannot be read. Send JSON in UTF-8."))
     return render(request, Problem(404.1, "There is nothing at this address."))
+
+
+def _render_unstorable(request: Request, _error: Exception) -> Response:
+    return render(request, Problem(400.1, "A number or a text in the request is none that can be stored."))
 
 
 def _render_failure(request: Request, error: Exception) -> Response:

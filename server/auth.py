@@ -89,6 +89,8 @@ class Authenticator:
 
     def check_password(self, email: str, password: str) -> User:
         """Return the user with this password. Raises Problem 401.2, after the same time for an unknown address."""
+        if "\x00" in email:
+            raise Problem(401.2, "The e-mail address or the password is wrong.")
         with reading(self._engine) as connection:
             user = accounts.find_user(connection, email)
         try:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from forms import xform
 from forms.compile import CompiledForm
-from forms.errors import Fault
+from forms.errors import Fault, FormError
 from server import intake
 from server.compiling import compile_apart
 from server.intake import Arrival, Sender, StoredFile
@@ -25,6 +25,8 @@ from sync.clock import to_datetime
 from sync.journal import Draft, Kind
 
 ITEMSETS = "itemsets.csv"
+ID_BYTES_MAX = 255
+"""With an instanceID and a file name it still fits PostgreSQL's 2,704 bytes for one index entry."""
 BUNDLED = Path(__file__).parent.parent / "forms" / "sheets"
 
 
@@ -105,6 +107,9 @@ def set_media(node: Node, project_id: int, form_id: str, name: str, content: byt
 def _read(data: bytes, file_name: str) -> CompiledForm:
     if file_name.casefold().endswith(".xml"):
         schema = xform.read(data)
+        if any(len(text.encode()) > ID_BYTES_MAX for text in (schema.form_id, schema.version)):
+            fix = f"Use at most {ID_BYTES_MAX} bytes for each."
+            raise FormError(Fault("The form's id or version is too long.", fix))
         return CompiledForm(data, schema, xform.NO_MARKS, ())
     return compile_apart(data, file_name)
 

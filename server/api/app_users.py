@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from server import enrolment
-from server.api.deps import ActorDep, NodeDep, admit
+from server.api.deps import ActorDep, Line, NodeDep, admit
 from server.openrosa.urls import absolute_url
 from server.permissions import Action
 from server.problems import Problem
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/projects/{project_id}/app-users", tags=["app users"]
 class NewAppUser(BaseModel):
     """A tablet to be enrolled."""
 
-    displayName: str = Field(min_length=1, max_length=64)  # noqa: N815  (Central's name)
+    displayName: Line = Field(max_length=64)  # noqa: N815  (Central's name)
 
 
 @router.get("")

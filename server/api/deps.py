@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Request
+from pydantic import AfterValidator, Field
 
 from server.node import Node
+from server.openrosa.parts import ZERO_WIDTH_NON_JOINER
 from server.permissions import Action, Actor, require
 from server.problems import Problem
 from server.store import forms
 from server.store.engine import reading
 from server.store.forms import PublishedForm
+
+
+def _one_line(text: str) -> str:
+    if not text.replace(ZERO_WIDTH_NON_JOINER, "").isprintable():
+        raise ValueError("It holds characters that cannot be shown.")
+    return text
 
 
 def get_node(request: Request) -> Node:
@@ -32,6 +40,9 @@ def get_actor(request: Request, node: NodeDep) -> Actor:
         challenge = (("WWW-Authenticate", 'Basic realm="Chapar"'),)
         raise Problem(problem.code, problem.detail, headers=challenge) from None
 
+
+Line = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_one_line)]
+"""A name in one line: no control characters, none that turn the direction of what follows."""
 
 ActorDep = Annotated[Actor, Depends(get_actor)]
 

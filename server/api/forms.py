@@ -12,6 +12,7 @@ from forms.errors import FormError
 from server import publishing
 from server.api.deps import ActorDep, NodeDep, admit, get_form
 from server.node import Node
+from server.openrosa.parts import clean_name
 from server.permissions import Action
 from server.problems import Problem
 from server.store import forms, submissions
@@ -61,7 +62,7 @@ async def publish_form(request: Request, node: NodeDep, actor: ActorDep, project
     kind = KINDS.get(request.headers.get("content-type", "").partition(";")[0].strip().casefold())
     if kind is None:
         raise Problem(400.1, f"Send the sheet with one of these content types: {', '.join(KINDS)}.")
-    name = unquote(request.headers.get("x-xlsform-formid-fallback", "form"))
+    name = clean_name(unquote(request.headers.get("x-xlsform-formid-fallback", "form")))
     data = await read_body(request, SHEET_BYTES_MAX)
     try:
         done = await run_in_threadpool(publishing.publish, node, project_id, data, f"{name}.{kind}", {})

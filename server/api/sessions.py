@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
 
-from server.api.deps import ActorDep, NodeDep
+from server.api.deps import ActorDep, Line, NodeDep
 from server.auth import hash_password, sha256_hex
 from server.permissions import Action, Role, require
 from server.problems import Problem
@@ -36,7 +36,7 @@ class NewPassword(BaseModel):
 class NewUser(BaseModel):
     """A user to be added."""
 
-    email: str
+    email: Line
     password: str
     role: Role
 

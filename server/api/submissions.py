@@ -13,6 +13,7 @@ from server.api.deps import ActorDep, NodeDep, admit, get_form
 from server.api.forms import read_body
 from server.intake import Outcome, Sender
 from server.node import Node
+from server.openrosa.parts import clean_name
 from server.permissions import Action, Actor
 from server.problems import Problem
 from server.store import journal, submissions
@@ -160,7 +161,8 @@ def _take(node: Node, actor: Actor, project_id: int, form_id: str, xml: bytes, d
 
 
 def _device(request: Request) -> str:
-    return request.query_params.get("deviceID", "")[:255]
+    given = request.query_params.get("deviceID")
+    return clean_name(given) if given else ""
 
 
 def _find(node: Node, actor: Actor, project_id: int, form_id: str, instance_id: str) -> StoredSubmission:
