@@ -5,12 +5,22 @@ No external entity, no DTD, no network, libxml2's own limits on depth and size k
 
 from __future__ import annotations
 
+import re
+
 from lxml import etree
 
 from forms.errors import Fault, InstanceError
 
 ELEMENTS_MAX = 200_000
 """More opening brackets than this is no questionnaire: 1,000 repeat rows of 60 questions hold 122,000."""
+
+DECLARED = re.compile(
+    rb"""(?:\xef\xbb\xbf)?<\?xml[^>]{0,200}?\sencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']"""
+)
+ENCODINGS = re.compile(
+    r"utf-?8|utf-?16(le|be)?|us-ascii|ascii|iso-8859-[0-9]{1,2}|windows-[0-9]{3,4}", re.IGNORECASE
+)
+EBCDIC = "<?xm".encode("cp037")
 
 
 def parse(data: bytes, *, elements_max: int = ELEMENTS_MAX) -> etree._Element:
@@ -20,6 +30,8 @@ def parse(data: bytes, *, elements_max: int = ELEMENTS_MAX) -> etree._Element:
     Raises InstanceError when the bytes are not well-formed XML, declare a document type, or hold more than
     `elements_max` opening brackets. Messages name the line, never the content.
     """
+    if not _counts_tags(data):
+        raise InstanceError(Fault("The XML is in an encoding that is not taken here.", "Send UTF-8."))
     if data.count(b"<") > elements_max:
         raise InstanceError(Fault(f"The XML holds more than {elements_max} tags.", "Split the record."))
     # A parser cannot be shared between threads; making one costs 4 µs.
@@ -44,6 +56,12 @@ def parse(data: bytes, *, elements_max: int = ELEMENTS_MAX) -> etree._Element:
     if root.getroottree().docinfo.internalDTD is not None:
         raise InstanceError(Fault("The XML declares a document type.", "Remove the DOCTYPE."))
     return root
+
+
+def _counts_tags(data: bytes) -> bool:
+    """Whether `<` is one byte (or two, in UTF-16) in the encoding of the XML, so that tags can be counted unread."""
+    declared = DECLARED.match(data)
+    return data[:4] != EBCDIC and (declared is None or ENCODINGS.fullmatch(declared[1].decode()) is not None)
 
 
 def local_name(tag: str) -> str:
