@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import resource
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,6 +38,9 @@ def serve(
     logging.basicConfig(
         level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    # uvicorn stops cleanly, then raises the signal again: to be stopped is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _allow_open_files()
     with lock_data(chosen.data):
         listener = socket.create_server((chosen.host, chosen.port), backlog=BACKLOG)
         node = open_node(chosen)
@@ -76,6 +81,7 @@ def _run(node: Node, listener: socket.socket) -> None:
     import uvicorn
 
     from server.app import Application
+    from server.headers import BoundedHeadersProtocol
     from server.node import announce
 
     port = listener.getsockname()[1]
@@ -90,6 +96,7 @@ def _run(node: Node, listener: socket.socket) -> None:
 
     config = uvicorn.Config(
         Application(node),
+        http=BoundedHeadersProtocol,
         log_config=None,
         access_log=False,  # paths hold tablets' tokens
         server_header=False,
@@ -99,6 +106,12 @@ def _run(node: Node, listener: socket.socket) -> None:
     # uvicorn raises SIGTERM once more when it has stopped, which would end the process before the node is closed.
     signal.signal(signal.SIGTERM, lambda *_: None)
     Server(config).run(sockets=[listener])
+
+
+def _allow_open_files() -> None:
+    """Take all the open files that the system grants: each tablet holds one, each large attachment another."""
+    _, granted = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (granted, granted))
 
 
 def _local_host(settings: Settings) -> str:
