@@ -67,6 +67,14 @@ class Entry:
     draft: Draft
 
 
+class BrokenChainError(Exception):
+    """A log is not what was sealed; names the entry, never its payload."""
+
+    def __init__(self, entry: Entry, reason: str) -> None:
+        super().__init__(f"entry {entry.seq} of {entry.origin}/{entry.epoch} {reason}")
+        self.seq = entry.seq
+
+
 def seal(head: Head, drafts: Iterable[Draft], stamps: Iterator[int]) -> Iterator[Entry]:
     """Yield the entries that follow `head`, one for each draft. `stamps` rise strictly."""
     previous, seq = head.hash, head.seq
@@ -77,6 +85,27 @@ def seal(head: Head, drafts: Iterable[Draft], stamps: Iterator[int]) -> Iterator
         digest = hash_header(head.origin, head.epoch, seq, previous, draft.kind, stamp, payload_hash)
         yield Entry(head.origin, head.epoch, seq, previous, digest, stamp, payload_hash, draft)
         previous = digest
+
+
+def verify(entries: Iterable[Entry]) -> None:
+    """Check that the entries, whole logs from their first entry on, are as they were sealed.
+
+    An entry with an empty `detail` was erased: its payload is not checked, its place in the chain is.
+    Raises BrokenChainError at the first entry that is missing, altered or out of place.
+    """
+    ends: dict[tuple[str, str], Head] = {}
+    for entry in entries:
+        log = (entry.origin, entry.epoch)
+        before = ends.get(log, Head(*log))
+        if entry.seq != before.seq + 1 or entry.previous != before.hash or entry.stamp <= before.stamp:
+            raise BrokenChainError(entry, "does not follow the one before it")
+        detail, body = entry.draft.detail, entry.draft.body
+        if detail and hash_payload(detail, body) != entry.payload_hash:
+            raise BrokenChainError(entry, "has another payload than was sealed")
+        sealed = (before.hash, entry.draft.kind, entry.stamp, entry.payload_hash)
+        if hash_header(*log, entry.seq, *sealed) != entry.hash:
+            raise BrokenChainError(entry, "has another header than was sealed")
+        ends[log] = Head(*log, entry.seq, entry.hash, entry.stamp)
 
 
 def hash_payload(detail: bytes, body: bytes) -> bytes:

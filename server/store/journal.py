@@ -15,9 +15,10 @@ from server.store.dialect import insert_ignore
 from server.store.tables import cursor as cursors
 from server.store.tables import journal, node
 from sync.clock import tick
-from sync.journal import GENESIS, Draft, Head, Kind, seal
+from sync.journal import GENESIS, Draft, Entry, Head, Kind, seal
 
 KEYS_PER_QUERY = 500
+PAGE = 100
 
 # Written once: building a statement costs more than running it, and these are on the hot path.
 _LOCK = select(node).with_for_update()
@@ -151,6 +152,22 @@ def read_entry(connection: Connection, position: int) -> Record:
     if not records or records[0].position != position:
         raise LookupError(f"no journal entry at position {position}")
     return records[0]
+
+
+def iter_entries(connection: Connection) -> Iterator[Entry]:
+    """Yield every entry in full, in order of position, for `sync.journal.verify`."""
+    hashes: dict[tuple[str, str], bytes] = {}
+    last = 0
+    while page := connection.execute(
+        select(journal).where(journal.c.position > last).order_by(journal.c.position).limit(PAGE)
+    ).all():
+        for row in page:
+            draft = Draft(Kind(row.kind), row.project_id, row.key, row.detail or b"", row.body or b"")
+            previous = hashes.get((row.origin, row.epoch), GENESIS)
+            place = (row.origin, row.epoch, row.seq, previous, bytes(row.hash), row.stamp)
+            yield Entry(*place, bytes(row.payload_hash), draft)
+            hashes[row.origin, row.epoch] = bytes(row.hash)
+            last = row.position
 
 
 def cursor(connection: Connection, name: str) -> int:
