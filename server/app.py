@@ -62,7 +62,8 @@ class Application:
             title="Chapar",
             version="1",
             lifespan=lifespan,
-            docs_url="/v1/docs",
+            openapi_url="/v1/openapi.json",
+            docs_url=None,  # the page would load its script from another host
             redoc_url=None,
             dependencies=[Depends(_show_slashes)],
         )

@@ -20,10 +20,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from forms import instance
 from forms.errors import InstanceError
 from forms.schema import FieldType, FormSchema
-from server.store import accounts, forms, journal, submissions
+from server.store import accounts, arrivals, forms, journal, quarantine
+from server.store.arrivals import NewRevision
 from server.store.engine import reading, writing
 from server.store.journal import Record
-from server.store.submissions import NewRevision
 from server.store.tables import STATE
 from sync.journal import Kind
 from sync.revision import Revision
@@ -99,7 +99,7 @@ def _set_aside(engine: Engine, seen: int, error: Exception) -> int:
     log.error("entry %d, %s: %s\n%s", record.position, record.kind, reason, frames)
     with writing(engine) as connection:
         if journal.advance(connection, CURSOR, seen, record.position):
-            submissions.set_aside(connection, record, reason)
+            quarantine.set_aside(connection, record, reason)
     return record.position
 
 
@@ -168,9 +168,9 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
     for record in records:
         detail = orjson.loads(record.detail or b"{}")
         if record.kind is Kind.QUARANTINE:
-            quarantined.append(submissions.quarantine_row(record, detail))
+            quarantined.append(quarantine.row_of(record, detail))
         elif record.kind is Kind.ATTACHMENT:
-            attachments.append(submissions.attachment_row(record, detail))
+            attachments.append(arrivals.attachment_row(record, detail))
         elif detail:
             revisions.append(_read_revision(connection, schemas, record, detail))
             if "released_from" in detail:
@@ -180,7 +180,7 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
         record = journal.read_entry(connection, position)
         return _read_revision(connection, schemas, record, orjson.loads(record.detail))
 
-    return submissions.changes(connection, revisions, attachments, quarantined, released, read_answers)
+    return arrivals.changes(connection, revisions, attachments, quarantined, released, read_answers)
 
 
 def _read_revision(

@@ -19,7 +19,7 @@ from server.compiling import compile_apart
 from server.intake import Arrival, Sender, StoredFile
 from server.node import Node
 from server.problems import Problem
-from server.store import forms, journal, submissions
+from server.store import forms, journal, quarantine
 from server.store.engine import reading, writing
 from sync.clock import to_datetime
 from sync.journal import Draft, Kind
@@ -156,7 +156,7 @@ def _media_draft(node: Node, project_id: int, form_id: str, name: str, content: 
 def _release(node: Node, project_id: int, form_id: str) -> int:
     """Take up what waited in quarantine for this form, with the times and senders of its first arrival."""
     with reading(node.engine) as connection:
-        waiting = submissions.list_quarantined(connection, project_id, form_id)
+        waiting = quarantine.list_quarantined(connection, project_id, form_id)
         arrivals = [arrival for one in waiting if (arrival := _released(connection, one.position))]
     if arrivals:
         intake.record(node.engine, arrivals)

@@ -21,7 +21,7 @@ from conftest import HOUSEHOLD, Live, household, send, wait_for
 from server.auth import hash_password
 from server.permissions import Role
 from server.publishing import publish
-from server.store import accounts, journal, submissions
+from server.store import accounts, journal, quarantine, submissions
 from server.store.engine import reading, writing
 from server.store.submissions import Quarantined, StoredSubmission
 from sync.journal import Draft, Kind
@@ -57,7 +57,7 @@ def stored(live: Live) -> list[StoredSubmission]:
 def quarantined(live: Live) -> list[Quarantined]:
     live.node.catch_up()
     with reading(live.node.engine) as connection:
-        return submissions.list_quarantined(connection, 1)
+        return quarantine.list_quarantined(connection, 1)
 
 
 def entries(live: Live) -> int:

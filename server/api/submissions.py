@@ -16,7 +16,7 @@ from server.node import Node
 from server.openrosa.parts import clean_name
 from server.permissions import Action, Actor
 from server.problems import Problem
-from server.store import journal, submissions
+from server.store import journal, quarantine, submissions
 from server.store.engine import reading
 from server.store.forms import iso
 from server.store.submissions import StoredRevision, StoredSubmission
@@ -130,7 +130,7 @@ def list_quarantine(node: NodeDep, actor: ActorDep, project_id: int) -> list[dic
     """List what came in and could not be read, oldest first."""
     admit(node, actor, Action.READ_QUARANTINE, project_id)
     with reading(node.engine) as connection:
-        waiting = submissions.list_quarantined(connection, project_id)
+        waiting = quarantine.list_quarantined(connection, project_id)
     return [
         {
             "id": one.position,

@@ -53,12 +53,12 @@ def rebuild(data: Data = None, as_json: Json = False) -> None:
 
 def quarantine(data: Data = None, project: Project = 1, as_json: Json = False) -> None:
     """List what came in and could not be read."""
-    from server.store import submissions
     from server.store.engine import reading
     from server.store.forms import iso
+    from server.store.quarantine import list_quarantined
 
     with opened(data) as node, reading(node.engine) as connection:
-        found = submissions.list_quarantined(connection, project)
+        found = list_quarantined(connection, project)
     rows = [
         {
             "id": one.position,

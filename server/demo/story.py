@@ -24,6 +24,7 @@ CONTESTED = "/condition"
 GIVEN_SHARE = 0.8
 GIVEN: Mapping[str, Mapping[str, str]] = {
     "flow_monitoring_registry": {"/slot/post_status": "open", "/slot/any_crossed": "yes"},
+    "flow_monitoring_survey": {"/cons/consent": "yes"},
     "protection_needs_assessment": {"/pcons/p_consent": "yes"},
 }
 """Answers that open the longer part of a form."""
@@ -42,6 +43,7 @@ class Scale:
     records: Mapping[str, int] = field(
         default_factory=lambda: {
             "flow_monitoring_registry": 20,
+            "flow_monitoring_survey": 8,
             "protection_needs_assessment": 8,
             SHELTER_ID: 6,
         }

@@ -1,0 +1,90 @@
+"""The quarantine: what came in and could not be read, until somebody looks or its form is published."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from server.store.dialect import insert_ignore
+from server.store.journal import Record
+from server.store.tables import quarantine as table
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """What waits in quarantine. position: of its journal entry."""
+
+    position: int
+    reason: str
+    form_id: str
+    version: str
+    instance_id: str
+    size: int
+    stamp: int
+    released: bool
+
+
+def list_quarantined(
+    connection: Connection, project_id: int, form_id: str | None = None
+) -> list[Quarantined]:
+    """Return what waits in quarantine (of one form, if named), oldest first; released entries left out."""
+    names = [field.name for field in fields(Quarantined)]
+    query = select(*(table.c[name] for name in names)).where(
+        table.c.project_id == project_id, table.c.released.is_(False)
+    )
+    if form_id is not None:
+        query = query.where(table.c.form_id == form_id)
+    return [Quarantined(*row) for row in connection.execute(query.order_by(table.c.position))]
+
+
+def row_of(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of `quarantine` for an entry."""
+    oversize = detail["oversize"]
+    return {
+        "position": record.position,
+        "project_id": record.project_id,
+        "reason": detail["reason"],
+        "form_id": detail["form_id"],
+        "version": detail["version"],
+        "instance_id": detail["instance_id"] or "",
+        "digest": detail["digest"],
+        "size": oversize["size"] if oversize else len(record.body),
+        "stamp": record.stamp,
+        "released": False,
+    }
+
+
+def keep(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows, as `row_of` makes them."""
+    insert_ignore(connection, table, rows)
+
+
+def set_aside(connection: Connection, record: Record, reason: str) -> None:
+    """Make an entry that cannot be projected visible in the quarantine."""
+    row = {
+        "position": record.position,
+        "project_id": record.project_id,
+        "reason": reason,
+        "form_id": "",
+        "version": "",
+        "instance_id": "",
+        "digest": hashlib.sha256(record.body).hexdigest(),
+        "size": len(record.body),
+        "stamp": record.stamp,
+        "released": False,
+    }
+    keep(connection, [row])
+
+
+def release(connection: Connection, released: Sequence[Record]) -> None:
+    """Take up what waited for these entries: the same bytes, however often they came before."""
+    for record in released:
+        digest = hashlib.sha256(record.body).hexdigest()
+        waited = (table.c.digest == digest, table.c.position < record.position)
+        connection.execute(
+            update(table).where(table.c.project_id == record.project_id, *waited).values(released=True)
+        )
