@@ -32,7 +32,8 @@ from server.demo.tablet import Tablet
 pytestmark = pytest.mark.xdist_group("demo")
 
 REGISTRY = "flow_monitoring_registry"
-SMALL = Scale(tablets=2, records={REGISTRY: 4, "protection_needs_assessment": 2, SHELTER_ID: 4}, edits=1)
+RECORDS = {REGISTRY: 4, "flow_monitoring_survey": 2, "protection_needs_assessment": 2, SHELTER_ID: 4}
+SMALL = Scale(tablets=2, records=RECORDS, edits=1)
 NESTED = """
 | survey |
 | | type | name | label | chapar::flags |

@@ -206,12 +206,15 @@ def test_the_laws_see_a_breach(right: str, wrong: str, fault: str) -> None:
     assert fault in faults(everything(), whole.replace(right, wrong).encode())
 
 
-@pytest.mark.parametrize("name", ["flow_monitoring_registry", "protection_needs_assessment"])
+@pytest.mark.parametrize(
+    "name", ["flow_monitoring_registry", "flow_monitoring_survey", "protection_needs_assessment"]
+)
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_the_bundled_sheets_can_be_filled_to_their_end(name: str, seed: int) -> None:
     form = bundled(name)
-    made = fill(form, now=NOW, chance=random.Random(seed), given={"/pcons/p_consent": "yes"})
+    agreed = {"/pcons/p_consent": "yes", "/cons/consent": "yes"}
+    made = fill(form, now=NOW, chance=random.Random(seed), given=agreed)
     assert made.settled
     assert made.unsatisfied == ()
     assert faults(form, made.xml) == []
