@@ -89,10 +89,10 @@ def media_file(request: Request, project_id: int, form_id: str, name: str) -> Re
     file = media.get(name)
     if file is None or file.sha256 is None:
         raise Problem(404.1, "There is no such file for this form.")
-    etag = f'"{file.md5}"'
-    if _has(request, etag):
-        return Response(status_code=304, headers={"ETag": etag})
-    headers = {"ETag": etag, "Content-Length": str(file.size), **dict(OPENROSA_HEADERS)}
+    headers = {"ETag": f'"{file.md5}"', **dict(OPENROSA_HEADERS)}
+    if _has(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Length"] = str(file.size)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return StreamingResponse(node.blobs.stream(file.sha256), media_type=kind, headers=headers)
 
