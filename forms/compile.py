@@ -39,11 +39,15 @@ def compile_form(data: bytes, file_name: str, *, validate: bool = False) -> Comp
     The form's id comes from its settings, else from the file's name.
     validate: also ask ODK Validate, which needs Java and a second or two; without Java it is left out with a warning.
     """
-    book = workbook.read(data, file_name)
+    return compile_book(workbook.read(data, file_name), PurePath(file_name).stem, validate=validate)
+
+
+def compile_book(book: Workbook, stem: str, *, validate: bool = False) -> CompiledForm:
+    """Return the form of a workbook already read. stem: the form's id when the settings name none."""
     plain = marks.removed(book)
     sheet_checks.check_questions(plain)
     sheet_checks.check_headers(plain)
-    converted, said = _convert(plain, PurePath(file_name).stem)
+    converted, said = _convert(plain, stem)
     xml = converted.xform.encode()
     schema = _read(xml)
     sheet_checks.check_form_id(schema, book)

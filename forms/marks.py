@@ -1,7 +1,7 @@
-"""The sheet's own columns: `chapar::flags`, `chapar::merge` and `chapar::key`, which never reach the XForm.
+"""The sheet's own columns: `chapar::flags`, `chapar::merge`, `chapar::key` and `chapar::why`, kept from the XForm.
 
 flags: letters on a question. merge: the policy of a question. key: on the row that begins a repeat, the name of
-the question inside that names a row for ever (`row_id` or `${row_id}`).
+the question inside that names a row for ever (`row_id` or `${row_id}`). why: free text to `forms.check` and people.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from forms.workbook import Row, Sheet, Workbook
 from forms.xform import SheetMarks, parse_flags
 
 PREFIX = re.compile(r"\s*chapar\s*::?\s*(.*?)\s*", re.IGNORECASE)
-FLAGS, MERGE, KEY = "flags", "merge", "key"
+FLAGS, MERGE, KEY, WHY = "flags", "merge", "key", "why"
 POLICY = re.compile(r"[a-z][a-z_]*")
 
 
@@ -37,7 +37,7 @@ def collect(book: Workbook, schema: FormSchema) -> SheetMarks:
     faults = [
         _fault(survey, survey.header_row, column, f"“{column}” is no column of ours.", _COLUMN_FIX)
         for column, kind in columns.items()
-        if kind not in {FLAGS, MERGE, KEY}
+        if kind not in {FLAGS, MERGE, KEY, WHY}
     ]
     found: dict[str, dict[str, str]] = {FLAGS: {}, MERGE: {}, KEY: {}}
     placed = {row.number: path for path, row in rows.items()}
@@ -55,7 +55,7 @@ def collect(book: Workbook, schema: FormSchema) -> SheetMarks:
     return SheetMarks(found[FLAGS], found[MERGE], found[KEY])
 
 
-_COLUMN_FIX = "Use chapar::flags, chapar::merge or chapar::key."
+_COLUMN_FIX = "Use chapar::flags, chapar::merge, chapar::key or chapar::why."
 
 
 def _kind(column: str) -> str | None:
