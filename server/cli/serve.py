@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import resource
 import signal
 import socket
@@ -32,12 +31,11 @@ def serve(
     ] = None,
 ) -> None:
     """Keep a server up. The first start makes the data directory, project 1, the forms and an administrator."""
+    from server import logs
     from server.node import lock_data, open_node
 
     chosen = settings(data, host=host, port=port)
-    logging.basicConfig(
-        level=chosen.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.to_standard_error(chosen.log_level)
     # uvicorn stops cleanly, then raises the signal again: to be stopped is no failure.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _allow_open_files()
