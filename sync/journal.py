@@ -102,8 +102,9 @@ def verify(entries: Iterable[Entry]) -> None:
         detail, body = entry.draft.detail, entry.draft.body
         if detail and hash_payload(detail, body) != entry.payload_hash:
             raise BrokenChainError(entry, "has another payload than was sealed")
-        sealed = (before.hash, entry.draft.kind, entry.stamp, entry.payload_hash)
-        if hash_header(*log, entry.seq, *sealed) != entry.hash:
+        kind = entry.draft.kind
+        sealed = hash_header(*log, entry.seq, before.hash, kind, entry.stamp, entry.payload_hash)
+        if sealed != entry.hash:
             raise BrokenChainError(entry, "has another header than was sealed")
         ends[log] = Head(*log, entry.seq, entry.hash, entry.stamp)
 
