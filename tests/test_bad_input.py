@@ -12,18 +12,25 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from urllib.parse import quote, urlsplit
+from xml.sax.saxutils import escape
 
 import orjson
 import pytest
 from child import prepare, started
 from conftest import HOUSEHOLD, Live, household, send, wait_for
+from hypothesis import given
+from hypothesis import strategies as st
 
+from forms import instance
+from forms.compile import compile_form
 from server.auth import hash_password
+from server.logs import Formatter
 from server.permissions import Role
 from server.publishing import publish
 from server.store import accounts, journal, quarantine, submissions
 from server.store.engine import reading, writing
-from server.store.submissions import Quarantined, StoredSubmission
+from server.store.quarantine import Quarantined
+from server.store.submissions import StoredSubmission
 from sync.journal import Draft, Kind
 
 ON_SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
@@ -181,6 +188,26 @@ def test_what_is_odd_but_readable_is_a_record(live):
 def with_id(xml: bytes, number: int) -> bytes:
     encoding = "utf-16-le" if xml.startswith(b"\xff\xfe") else "ascii"
     return xml.replace("uuid:1".encode(encoding), f"uuid:{number}".encode(encoding))
+
+
+ANSWERS = st.dictionaries(
+    st.sampled_from(["head", "size", "consent", "needs", "place", "seen", "shelter", "member", "other"]),
+    st.one_of(
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30),
+        st.text("0123456789+-.:TZeE ;naif", max_size=30),
+        st.integers().map(str),
+        st.datetimes().map(str),
+    ),
+)
+SCHEMA = compile_form(HOUSEHOLD.encode(), "household.md").schema
+
+
+@given(ANSWERS)
+def test_no_answer_whatever_stops_the_reading_of_an_instance(answers):
+    xml = household(extra="".join(f"<{name}>{escape(text)}</{name}>" for name, text in answers.items()))
+    read = instance.read(xml, SCHEMA)
+    assert orjson.loads(orjson.dumps(instance.to_json(read.answers)))["size"]
+    assert len(instance.content_digest(read.answers, SCHEMA)) == 64
 
 
 def test_publishing_a_form_takes_up_what_waited_for_it_with_its_files(live):
@@ -603,6 +630,22 @@ def test_no_name_and_no_token_is_ever_logged(live, admin, caplog):
     assert token not in said
 
 
+def test_an_error_is_logged_with_its_place_and_without_its_text():
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Formatter())
+    log = logging.Logger("chapar.test")
+    log.addHandler(handler)
+    try:
+        int(NAME)
+    except ValueError:
+        log.exception("entry %d", 7)
+    assert "entry 7" in stream.getvalue()
+    assert "int(NAME)" in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
+    assert "Testname" not in stream.getvalue()
+
+
 @ON_SQLITE
 def test_a_failure_of_the_server_itself_logs_no_value(settings):
     token = prepare(settings)
@@ -614,6 +657,7 @@ def test_a_failure_of_the_server_itself_logs_no_value(settings):
         assert "OpenRosaResponse" in answer.text
     log = child.log.read_text()
     assert "a submission could not be taken" in log
+    assert "FileNotFoundError: No such file" in log
     assert "Testname" not in log
     assert token not in log
 
