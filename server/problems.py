@@ -27,6 +27,8 @@ TITLES = {
     405.1: "Method not allowed",
     409.3: "Already there",
     409.6: "This version is already published with other content",
+    409.31: "This version would break what is collected",
+    409.32: "Somebody else published meanwhile",
     413.1: "Too large",
     429.1: "Too many attempts",
     500.1: "Something went wrong here",

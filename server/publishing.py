@@ -14,8 +14,10 @@ from sqlalchemy import Connection
 from forms import xform
 from forms.compile import CompiledForm
 from forms.errors import Fault, FormError
+from forms.evolve_rules import Change, Effect
 from server import intake
 from server.compiling import compile_apart
+from server.evolution import NO_CONSENT, Consent, Judgement, is_overtaken, judge
 from server.intake import Arrival, Sender, StoredFile
 from server.node import Node
 from server.problems import Problem
@@ -34,7 +36,7 @@ BUNDLED = Path(__file__).parent.parent / "forms" / "sheets"
 class Publication:
     """What publishing did. is_new: False when this very version was there already. released: taken from quarantine.
 
-    missing: files that the form names and nobody has given yet.
+    missing: files that the form names and nobody has given yet. changes: from the version before, [] for the first.
     """
 
     form_id: str
@@ -44,16 +46,23 @@ class Publication:
     warnings: tuple[Fault, ...]
     missing: tuple[str, ...]
     released: int
+    changes: tuple[Change, ...] = ()
 
 
 def publish(
-    node: Node, project_id: int, data: bytes, file_name: str, media: Mapping[str, bytes]
+    node: Node,
+    project_id: int,
+    data: bytes,
+    file_name: str,
+    media: Mapping[str, bytes],
+    consent: Consent = NO_CONSENT,
 ) -> Publication:
     """Publish a form from a sheet (xlsx, xls, csv, md) or an XForm (xml), with those of `media` that it reads.
 
-    Raises FormError for a faulty sheet, Problem 409.6 when the version is published with other content.
+    Raises FormError for a faulty sheet, Problem 409.6 when the version is published with other content, 409.31 when
+    it breaks what is collected and `consent` does not say so. To publish a version again changes nothing.
     """
-    compiled = _read(data, file_name)
+    compiled = read_form(data, file_name)
     schema = compiled.schema
     published = _find(node, project_id, schema.form_id, schema.version)
     if published and published.sha256 != hashlib.sha256(compiled.xform).hexdigest():
@@ -62,7 +71,12 @@ def publish(
             f"Version “{schema.version}” of {schema.form_id} is already published with other content. "
             "Give the sheet a new version in its settings.",
         )
-    drafts = [] if published else [_form_draft(node, project_id, compiled, data, file_name)]
+    judgement = None
+    drafts: list[Draft] = []
+    if published is None:
+        with reading(node.engine) as connection:
+            judgement = judge(connection, node, project_id, compiled, consent)
+        drafts = [_form_draft(node, project_id, compiled, data, file_name, judgement)]
     given = {name: media[name] for name in schema.media if name in media}
     if compiled.itemsets:
         given[ITEMSETS] = compiled.itemsets
@@ -71,7 +85,7 @@ def publish(
     for name, content in given.items():
         if known.get(name) != hashlib.sha256(content).hexdigest():
             drafts.append(_media_draft(node, project_id, schema.form_id, name, content))
-    _append(node, drafts)
+    _append(node, drafts, judgement)
     return Publication(
         form_id=schema.form_id,
         version=schema.version,
@@ -80,10 +94,11 @@ def publish(
         warnings=compiled.warnings,
         missing=tuple(name for name in schema.media if name not in known and name not in given),
         released=_release(node, project_id, schema.form_id),
+        changes=judgement.changes if judgement else (),
     )
 
 
-def publish_file(node: Node, project_id: int, path: Path) -> Publication:
+def publish_file(node: Node, project_id: int, path: Path, consent: Consent = NO_CONSENT) -> Publication:
     """Publish the sheet at `path` with the files it names, from beside it or from its `media` folder.
 
     Raises FormError, Problem, OSError.
@@ -96,7 +111,7 @@ def publish_file(node: Node, project_id: int, path: Path) -> Publication:
         for file in sorted(folder.iterdir())
         if file.is_file() and file != path and mimetypes.guess_type(file.name)[0] is not None
     }
-    return publish(node, project_id, path.read_bytes(), path.name, media)
+    return publish(node, project_id, path.read_bytes(), path.name, media, consent)
 
 
 def set_media(node: Node, project_id: int, form_id: str, name: str, content: bytes) -> None:
@@ -104,7 +119,8 @@ def set_media(node: Node, project_id: int, form_id: str, name: str, content: byt
     _append(node, [_media_draft(node, project_id, form_id, name, content)])
 
 
-def _read(data: bytes, file_name: str) -> CompiledForm:
+def read_form(data: bytes, file_name: str) -> CompiledForm:
+    """Return the form of a sheet or, when the name ends in `.xml`, of an XForm. Raises FormError."""
     if file_name.casefold().endswith(".xml"):
         schema = xform.read(data)
         if any(len(text.encode()) > ID_BYTES_MAX for text in (schema.form_id, schema.version)):
@@ -120,14 +136,24 @@ def _find(node: Node, project_id: int, form_id: str, version: str) -> forms.Publ
         return forms.find_version(connection, project_id, form_id, version)
 
 
-def _append(node: Node, drafts: list[Draft]) -> None:
+def _append(node: Node, drafts: list[Draft], judgement: Judgement | None = None) -> None:
+    """Commit the facts. judgement: of the new version that is the first of them.
+
+    Raises Problem 409.32 when another version came in since it was judged: that one must be looked at first.
+    """
     if drafts:
         with writing(node.engine) as connection:
-            journal.append(connection, drafts)
+            places = journal.append(connection, drafts)
+            if judgement and (places[0] is None or is_overtaken(connection, judgement)):
+                raise Problem(
+                    409.32, "Somebody else published a version of this form meanwhile. Publish again."
+                )
     node.catch_up()
 
 
-def _form_draft(node: Node, project_id: int, compiled: CompiledForm, data: bytes, file_name: str) -> Draft:
+def _form_draft(
+    node: Node, project_id: int, compiled: CompiledForm, data: bytes, file_name: str, judgement: Judgement
+) -> Draft:
     schema = compiled.schema
     marks = compiled.marks
     detail = {
@@ -137,6 +163,8 @@ def _form_draft(node: Node, project_id: int, compiled: CompiledForm, data: bytes
         "marks": {"flags": dict(marks.flags), "merges": dict(marks.merges), "keys": dict(marks.keys)},
         "sheet_sha256": node.blobs.put(data),
         "sheet_name": Path(file_name).name,
+        "renames": dict(judgement.renames),
+        "accepted": [change.key for change in judgement.changes if change.effect is Effect.BREAKING],
     }
     key = hashlib.sha256(orjson.dumps([Kind.FORM, project_id, schema.form_id, schema.version])).digest()
     return Draft(Kind.FORM, project_id, key, orjson.dumps(detail), compiled.xform)

@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from server import intake, setup
 from server.app import Application
 from server.auth import hash_password
+from server.evolution import Consent
 from server.exports.archive import download_table, download_zip
 from server.exports.folder import Export, ExportedFile, export_form
 from server.exports.names import own_name, own_names, safe_name
@@ -97,8 +98,8 @@ def node(tmp_path: Path) -> Iterator[Node]:
     node.close()
 
 
-def publish_sheet(node: Node, sheet: str) -> None:
-    publish(node, setup.PROJECT_ID, sheet.encode(), "sheet.md", {})
+def publish_sheet(node: Node, sheet: str, *accept: str) -> None:
+    publish(node, setup.PROJECT_ID, sheet.encode(), "sheet.md", {}, Consent(frozenset(accept)))
 
 
 def xml(form: str, number: int, content: str, *, version: str = "1", edits: int | None = None) -> bytes:
@@ -247,7 +248,7 @@ def test_a_group_that_became_a_repeat_keeps_both_sorts_of_answers(node: Node, tm
         "| settings |\n| | form_id | version |\n| | turned | {1} |\n"
     )
     publish_sheet(node, sheet.format("group", 1))
-    publish_sheet(node, sheet.format("repeat", 2))
+    publish_sheet(node, sheet.format("repeat", 2), "repeat-crossed:/g/x")
     store(
         node,
         xml("turned", 1, "<g><x>one</x></g>"),
@@ -295,7 +296,7 @@ def test_a_flag_in_any_version_hides_the_field_in_all(node: Node, tmp_path: Path
         "| settings |\n| | form_id | version |\n| | f | {} |\n"
     )
     publish_sheet(node, sheet.format(letter, 1))
-    publish_sheet(node, sheet.format("M", 2))
+    publish_sheet(node, sheet.format("M", 2), "protection-removed:/secret")
     exported(node, "f", tmp_path)
     assert list(pd.read_csv(tmp_path / "f.csv"))[1:3] == ["open", "meta-instanceID"]
     exported(node, "f", tmp_path, personal=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from forms.errors import FormError
 from server import publishing
 from server.api.deps import ActorDep, NodeDep, admit, get_form
+from server.evolution import Consent, change_json
 from server.node import Node
 from server.openrosa.parts import clean_name
 from server.permissions import Action
@@ -53,10 +54,18 @@ def list_forms(node: NodeDep, actor: ActorDep, project_id: int) -> list[dict[str
 
 
 @router.post("/{project_id}/forms")
-async def publish_form(request: Request, node: NodeDep, actor: ActorDep, project_id: int) -> dict[str, Any]:
+async def publish_form(
+    request: Request,
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    accept: Annotated[list[str], Query(default_factory=list)],
+    rename: Annotated[list[str], Query(default_factory=list)],
+) -> dict[str, Any]:
     """Publish a form from the sheet or XForm in the body; its kind is told by Content-Type.
 
-    `X-XlsForm-FormId-Fallback` names the file, as with Central.
+    `X-XlsForm-FormId-Fallback` names the file, as with Central. A version that breaks what is collected is refused
+    (409.31) unless each such change is accepted (`RULE:PATH`) or told as a rename (`OLD=NEW`).
     """
     await run_in_threadpool(admit, node, actor, Action.PUBLISH_FORMS, project_id)
     kind = KINDS.get(request.headers.get("content-type", "").partition(";")[0].strip().casefold())
@@ -65,7 +74,10 @@ async def publish_form(request: Request, node: NodeDep, actor: ActorDep, project
     name = clean_name(unquote(request.headers.get("x-xlsform-formid-fallback", "form")))
     data = await read_body(request, SHEET_BYTES_MAX)
     try:
-        done = await run_in_threadpool(publishing.publish, node, project_id, data, f"{name}.{kind}", {})
+        consent = Consent(frozenset(accept), tuple(rename))
+        done = await run_in_threadpool(
+            publishing.publish, node, project_id, data, f"{name}.{kind}", {}, consent
+        )
     except FormError as error:
         faults = [fault_json(fault) for fault in error.faults]
         raise Problem(400.8, str(error), extra={"faults": faults}) from None
@@ -74,6 +86,7 @@ async def publish_form(request: Request, node: NodeDep, actor: ActorDep, project
     return await run_in_threadpool(_describe, node, published) | {
         "warnings": warnings,
         "missing": done.missing,
+        "changes": [change_json(change) for change in done.changes],
     }
 
 

@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from server.cli.common import Data, Json, Project, opened, tell
+from server.cli.forms_diff import Accept, Rename, diff, read_consent, refusals_shown
 
 app = typer.Typer(help="Publish forms and list them.", no_args_is_help=True)
+app.command("diff")(diff)
 
 
 @app.command("publish")
@@ -18,16 +20,20 @@ def publish(
         list[Path],
         typer.Argument(exists=True, dir_okay=False, help="Sheets (xlsx, xls, csv, md) or XForms (xml)."),
     ],
+    accept: Accept = None,
+    rename: Rename = None,
     data: Data = None,
     project: Project = 1,
     as_json: Json = False,
 ) -> None:
     """Publish each FILE with the lists and images it reads, taken from beside it or from its `media` folder."""
     from server.api.forms import fault_json
+    from server.evolution import change_json
     from server.publishing import publish_file
 
-    with opened(data) as node:
-        done = [publish_file(node, project, path) for path in files]
+    consent = read_consent(files, accept, rename)
+    with opened(data) as node, refusals_shown(as_json=as_json):
+        done = [publish_file(node, project, path, consent) for path in files]
     lines = []
     for one in done:
         state = "published" if one.is_new else "already published"
@@ -44,6 +50,7 @@ def publish(
             "warnings": [fault_json(warning) for warning in one.warnings],
             "missing": list(one.missing),
             "released": one.released,
+            "changes": [change_json(change) for change in one.changes],
         }
         for one in done
     ]

@@ -28,7 +28,7 @@ from server.store.blobs import Blobs
 from server.store.engine import reading
 
 CHUNK_BYTES = 1 << 18
-LAYOUT = 1
+LAYOUT = 2
 """Goes into the ETag: raise it when the same state gives other bytes."""
 
 

@@ -1,16 +1,18 @@
 """The tables of a form and their columns, as ODK Central lays them out. Pure.
 
-One table for the form and one for each repeat, over all published versions: the newest version's fields in its
-order, then those that only older versions have. Read by `server.exports.rows`.
+One table for the form and one for each repeat, one column for each question over all published versions
+(`forms.lineage`): the newest version's in its order and with its names, then those that only older versions have.
+Read by `server.exports.rows`.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from forms.lineage import FORM, Version, trace
 from forms.schema import Field, FieldType, Flag, FormSchema, Node, Repeat
 
 PROTECTED = frozenset({Flag.PERSONAL, Flag.SENSITIVE, Flag.GBV})
@@ -33,106 +35,189 @@ REPEAT_AFTER = ("PARENT_KEY", "KEY")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One field. path: as in the schema. is_point: written as four columns. is_file: its answers name files."""
+    """One question. is_point: written as four columns. is_file: its answers name files."""
 
-    path: str
+    question: int
+    title: str
     is_point: bool = False
     is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One CSV. path: of the repeat, "" for the form itself. parent: path of the table around it, None for the form.
+    """One CSV. repeat: its identity, `FORM` for the form itself. suffix: between the form's ID and `.csv`."""
 
-    suffix: what stands between the form's ID and `.csv`.
-    """
-
-    path: str
-    parent: str | None
+    repeat: int
     columns: tuple[Column, ...]
     suffix: str = ""
 
     @property
     def header(self) -> list[str]:
         """The column titles, in order."""
-        titles = [title for column in self.columns for title in self._titles(column)]
-        return ["SubmissionDate", *titles, *ROOT_AFTER] if self.parent is None else [*titles, *REPEAT_AFTER]
+        titles = [title for column in self.columns for title in _titles(column)]
+        return ["SubmissionDate", *titles, *ROOT_AFTER] if self.repeat == FORM else [*titles, *REPEAT_AFTER]
 
     @property
     def width(self) -> int:
         """How many cells the answers take."""
         return sum(len(POINT_PARTS) if column.is_point else 1 for column in self.columns)
 
-    def _titles(self, column: Column) -> Iterator[str]:
-        title = column.path.removeprefix(f"{self.path}/").replace("/", "-")
-        if column.is_point:
-            yield from (f"{title}-{part}" for part in POINT_PARTS)
-        else:
-            yield title
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where an answer stands in an instance. repeats: paths of the repeats around it, outer first."""
+
+    repeats: tuple[str, ...]
+    path: str
+    is_repeat: bool
 
 
-def layout(schemas: Sequence[FormSchema], *, personal: bool) -> tuple[Table, ...]:
-    """Return the tables of a form, the form's own first, a repeat before those inside it.
+@dataclass(frozen=True)
+class Layout:
+    """tables: the form's own first, a repeat before those inside it.
 
-    schemas: of all published versions, newest first. personal: False leaves out what `withheld` names.
+    spots: for each version, the identity of the question or repeat at every spot; those that only other versions
+    have stand behind its own, so that a changed tablet form loses nothing. elsewhere: for a version never published.
     """
-    hidden = frozenset() if personal else withheld(schemas)
-    points = _points(schemas)
-    columns: dict[str, dict[str, Column]] = {"": {}}
-    parents: dict[str, str | None] = {"": None}
-    for schema in schemas:
-        for node, table in _places(schema.children, ""):
-            if isinstance(node, Repeat):
-                columns.setdefault(node.path, {})
-                parents.setdefault(node.path, table)
-            elif isinstance(node, Field) and node.path not in hidden:
-                is_file = node.type is FieldType.BINARY
-                columns[table].setdefault(node.path, Column(node.path, node.path in points, is_file))
-    suffixes = _suffixes([path for path in columns if path])
-    return tuple(
-        Table(path, parents[path], tuple(found.values()), suffixes.get(path, ""))
-        for path, found in columns.items()
-    )
+
+    tables: tuple[Table, ...]
+    spots: Mapping[str, Mapping[Spot, int]]
+    elsewhere: Mapping[Spot, int]
 
 
-def withheld(schemas: Sequence[FormSchema]) -> frozenset[str]:
-    """Return the paths of the fields that a default export leaves out.
+def layout(versions: Sequence[Version], *, personal: bool) -> Layout:
+    """Return the tables of a form.
+
+    versions: all that were published, oldest first. personal: False leaves out what `withheld` names.
+    """
+    traced = trace(versions)
+    schemas = [version.schema for version in versions]
+    hidden = frozenset() if personal else withheld(schemas, traced)
+    placed = [_placed(schema, found) for schema, found in zip(schemas, traced, strict=True)]
+    elsewhere = _elsewhere(placed, hidden)
+    spots = {
+        schema.version: own | {spot: one for spot, one in elsewhere.items() if spot not in own}
+        for schema, own in zip(schemas, placed, strict=True)
+    }
+    return Layout(_tables(schemas, traced, hidden), spots, elsewhere)
+
+
+def withheld(schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]]) -> frozenset[int]:
+    """Return the questions that a default export leaves out.
 
     Those that any version flags P, S or G; and, as no sheet can flag them, what repeats their answers in `meta`:
     an instanceName or entity label made from one, and the audit log, which may hold every answer.
     """
-    fields = [field for schema in schemas for field in schema.fields]
-    flagged = {field.path for field in fields if field.flags & PROTECTED}
+    fields = [
+        (found[field.path], field)
+        for schema, found in zip(schemas, traced, strict=True)
+        for field in schema.fields
+    ]
+    flagged = {question for question, field in fields if field.flags & PROTECTED}
     if not flagged:
         return frozenset()
-    names = "|".join(sorted(re.escape(path.rpartition("/")[2]) for path in flagged))
+    names = "|".join(sorted({re.escape(field.name) for question, field in fields if question in flagged}))
     mentions = re.compile(rf"/\s*(?:{names})(?![\w.-])")
-    echoes = {field.path for field in fields if "/meta/" in field.path and mentions.search(field.calculate)}
-    return frozenset(flagged | echoes | {AUDIT})
+    echoes = {
+        question
+        for question, field in fields
+        if field.path == AUDIT or ("/meta/" in field.path and mentions.search(field.calculate))
+    }
+    return frozenset(flagged | echoes)
 
 
-def _points(schemas: Sequence[FormSchema]) -> frozenset[str]:
-    """What is a geopoint in every version that has it: splitting a text would lose its fifth word."""
-    fields = [field for schema in schemas for field in schema.fields]
-    points = {field.path for field in fields if field.type is FieldType.GEOPOINT}
-    return frozenset(points - {field.path for field in fields if field.type is not FieldType.GEOPOINT})
+def _tables(
+    schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]], hidden: frozenset[int]
+) -> tuple[Table, ...]:
+    points = _points(schemas, traced)
+    files = {
+        found[field.path]
+        for schema, found in zip(schemas, traced, strict=True)
+        for field in schema.fields
+        if field.type is FieldType.BINARY
+    }
+    columns: dict[int, dict[int, Column]] = {FORM: {}}
+    names: dict[int, str] = {}
+    for schema, found in zip(reversed(schemas), reversed(traced), strict=True):
+        for node, repeats in _places(schema.children, ()):
+            one, around = found[node.path], repeats[-1] if repeats else ""
+            if isinstance(node, Repeat):
+                columns.setdefault(one, {})
+                names.setdefault(one, node.name)
+            elif one not in hidden:
+                title = node.path.removeprefix(f"{around}/").replace("/", "-")
+                own = columns[found[around] if around else FORM]
+                own.setdefault(one, Column(one, title, one in points, one in files))
+    suffixes = _suffixes(names)
+    return tuple(
+        Table(repeat, _unlike(own.values()), suffixes.get(repeat, "")) for repeat, own in columns.items()
+    )
 
 
-def _places(nodes: tuple[Node, ...], table: str) -> Iterator[tuple[Node, str]]:
-    """Yield every node with the path of the table that it belongs to."""
+def _placed(schema: FormSchema, found: Mapping[str, int]) -> dict[Spot, int]:
+    return {
+        Spot(repeats, node.path, isinstance(node, Repeat)): found[node.path]
+        for node, repeats in _places(schema.children, ())
+    }
+
+
+def _elsewhere(placed: Sequence[Mapping[Spot, int]], hidden: frozenset[int]) -> dict[Spot, int]:
+    """What stands at each spot in the newest version that has it; nothing where any version's is withheld."""
+    kept: dict[Spot, int] = {}
+    for own in reversed(placed):
+        for spot, one in own.items():
+            kept.setdefault(spot, one)
+    secret = {spot for own in placed for spot, one in own.items() if one in hidden}
+    return {spot: one for spot, one in kept.items() if spot not in secret}
+
+
+def _points(schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]]) -> frozenset[int]:
+    """What is a geopoint in every version that has it: splitting a text would spread it over four columns."""
+    types = {
+        (found[field.path], field.type is FieldType.GEOPOINT)
+        for schema, found in zip(schemas, traced, strict=True)
+        for field in schema.fields
+    }
+    return frozenset(one for one, is_point in types if is_point and (one, False) not in types)
+
+
+def _places(
+    nodes: tuple[Node, ...], repeats: tuple[str, ...]
+) -> Iterator[tuple[Field | Repeat, tuple[str, ...]]]:
+    """Yield every question and repeat with the repeats around it."""
     for node in nodes:
-        yield node, table
-        if not isinstance(node, Field):
-            yield from _places(node.children, node.path if isinstance(node, Repeat) else table)
+        if isinstance(node, Field):
+            yield node, repeats
+            continue
+        if isinstance(node, Repeat):
+            yield node, repeats
+        yield from _places(node.children, (*repeats, node.path) if isinstance(node, Repeat) else repeats)
 
 
-def _suffixes(paths: Sequence[str]) -> dict[str, str]:
+def _titles(column: Column) -> Iterator[str]:
+    if column.is_point:
+        yield from (f"{column.title}-{part}" for part in POINT_PARTS)
+    else:
+        yield column.title
+
+
+def _unlike(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Give a question whose title a newer one took the title `~2`, `~3`, …"""
+    seen: Counter[str] = Counter()
+    found = []
+    for column in columns:
+        seen[column.title] += 1
+        times = seen[column.title]
+        found.append(column if times == 1 else replace(column, title=f"{column.title}~{times}"))
+    return tuple(found)
+
+
+def _suffixes(names: Mapping[int, str]) -> dict[int, str]:
     """`-child`; `-child~1`, `-child~2` when several repeats have the name, or differ in capitals only."""
-    names = {path: path.rpartition("/")[2] for path in paths}
     totals = Counter(name.casefold() for name in names.values())
     seen: Counter[str] = Counter()
     found = {}
-    for path, name in names.items():
+    for repeat, name in names.items():
         seen[name.casefold()] += 1
-        found[path] = f"-{name}~{seen[name.casefold()]}" if totals[name.casefold()] > 1 else f"-{name}"
+        found[repeat] = f"-{name}~{seen[name.casefold()]}" if totals[name.casefold()] > 1 else f"-{name}"
     return found

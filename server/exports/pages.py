@@ -9,9 +9,9 @@ import orjson
 from sqlalchemy import Connection
 
 from server import projection
-from server.exports.layout import Table, layout
+from server.exports.layout import Layout, Table, layout
 from server.exports.names import folder_name, own_names, safe_name
-from server.exports.rows import Row, reader
+from server.exports.rows import Reader, Row, reader
 from server.node import Node
 from server.problems import Problem
 from server.store import forms, journal, submissions
@@ -31,8 +31,13 @@ class Scope:
 
     project_id: int
     form_id: str
-    tables: tuple[Table, ...]
+    layout: Layout
     cut_off: int
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The form's own first."""
+        return self.layout.tables
 
     def file_name(self, table: Table) -> str:
         """`FORM.csv`, `FORM-repeat.csv`."""
@@ -57,17 +62,16 @@ class Page:
 
 def open_scope(connection: Connection, node: Node, project_id: int, form_id: str, *, personal: bool) -> Scope:
     """Return what there is to export. Raises Problem 404.1 for a form that was never published."""
-    versions = forms.list_versions(connection, project_id, form_id)
+    versions = forms.read_versions(connection, node.schemas, project_id, form_id)
     if not versions:
         raise Problem(404.1, "There is no such form in this project.")
-    found = [node.schemas.find(connection, project_id, form_id, one.version) for one in versions]
-    tables = layout([schema for schema in found if schema], personal=personal)
-    return Scope(project_id, form_id, tables, journal.cursor(connection, projection.CURSOR))
+    found = layout(versions, personal=personal)
+    return Scope(project_id, form_id, found, journal.cursor(connection, projection.CURSOR))
 
 
 def iter_pages(connection: Connection, scope: Scope, *, media: bool) -> Iterator[Page]:
     """Yield all submissions in order of first receipt, one page in memory at a time."""
-    read = reader(scope.tables).read
+    readers: dict[str | None, Reader] = {}
     sealed = [""] * scope.tables[0].width
     after = 0
     while found := submissions.list_submissions(
@@ -80,6 +84,7 @@ def iter_pages(connection: Connection, scope: Scope, *, media: bool) -> Iterator
             if one.encrypted:
                 cells, status = sealed, _sealed_status(connection, one)
             else:
+                read = _reader(readers, scope.layout, one.version).read
                 cells, status = read(orjson.loads(one.answers), one.instance_id, rows, names), ""
             version = _first_version(connection, one)
             rows[0].append([iso(one.created_stamp), *cells, *_about(one, status, version)])
@@ -87,6 +92,15 @@ def iter_pages(connection: Connection, scope: Scope, *, media: bool) -> Iterator
                 files += _media(connection, one, names)
         yield Page(rows, tuple(files))
         after = found[-1].position
+
+
+def _reader(readers: dict[str | None, Reader], found: Layout, version: str) -> Reader:
+    """The reader of a version, made at its first submission; one for all versions that were never published."""
+    known = version if version in found.spots else None
+    if known not in readers:
+        spots = found.elsewhere if known is None else found.spots[known]
+        readers[known] = reader(found.tables, spots)
+    return readers[known]
 
 
 def _about(one: StoredSubmission, status: str, version: str) -> Row:

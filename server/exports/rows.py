@@ -7,20 +7,23 @@ columns is the common case, and a million submissions of it are to be exported i
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, repeat
 from operator import itemgetter
 from typing import Any
 
-from server.exports.layout import Table
+from server.exports.layout import Column, Spot, Table
 
 Answers = dict[str, Any]
 """As `forms.instance.to_json` writes them: texts, groups as objects, rows (and names that stand twice) as lists."""
 Row = list[str]
 
+Getter = Callable[[Answers], tuple[Any, ...]]
+
 NOTHING: Answers = {}
 BLANKS = repeat("")
+NO_GROUP = -1
 TEXTS = frozenset({str})
 
 
@@ -29,15 +32,16 @@ class Reader:
     """Reads the rows of one table, and of the repeats inside it.
 
     index: of the table. groups: (index of the group around it, name, whether it is a repeat in another version);
-    group 0 is the row itself. runs: (group, names, getter of all of them) of neighbouring columns. points, files:
-    places of such cells, before points are split. repeats: (group, name, path from the row, reader).
+    group 0 is the row itself. runs: (group, names, getter of all of them) of neighbouring columns; a getter is None
+    and the names are blank where this version has no such questions. doubles: (cell, group, name) of what belongs
+    into a cell too. points, files: places of such cells, before points are split. repeats: (group, name, path from
+    the row, reader).
     """
 
     index: int
     groups: list[tuple[int, str, bool]] = field(default_factory=list)
-    runs: list[tuple[int, tuple[str, ...], Callable[[Answers], tuple[Any, ...]]]] = field(
-        default_factory=list
-    )
+    runs: list[tuple[int, tuple[str, ...], Getter | None]] = field(default_factory=list)
+    doubles: list[tuple[int, int, str]] = field(default_factory=list)
     points: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
     repeats: list[tuple[int, str, str, Reader]] = field(default_factory=list)
@@ -50,16 +54,21 @@ class Reader:
             nodes.append(node if type(node) is dict else _as_group(node, is_rows))
         row: Row = []
         for group, names, get_all in self.runs:
+            if get_all is None:
+                row += names
+                continue
             try:
                 row += get_all(nodes[group])
             except KeyError:  # something was not relevant
                 row += map(nodes[group].get, names, BLANKS)
         if not TEXTS.issuperset(map(type, row)):
             row = [_as_text(cell) for cell in row]
+        for cell, group, name in self.doubles:
+            row[cell] = " ".join(filter(None, (row[cell], _as_text(nodes[group].get(name, "")))))
         for place in self.files:
             files.add(row[place].strip())
         for place in self.points:
-            row[place : place + 1] = [*row[place].split(), "", "", "", ""][:4]
+            row[place : place + 1] = [*row[place].split(maxsplit=3), "", "", "", ""][:4]
         for group, name, path, reader in self.repeats:
             rows = nodes[group].get(name)
             if type(rows) is list:
@@ -70,28 +79,51 @@ class Reader:
         return row
 
 
-def reader(tables: Sequence[Table]) -> Reader:
-    """Return the reader of the form's own table, `tables[0]`."""
-    repeats = frozenset(table.path for table in tables)
-    readers: dict[str, Reader] = {}
-    groups: dict[str, dict[str, int]] = {}
-    for index, table in enumerate(tables):
-        one = readers[table.path] = Reader(index)
-        places = groups[table.path] = {table.path: 0}
-        around = [_group(one, places, column.path.rpartition("/")[0], repeats) for column in table.columns]
-        named = zip(around, (column.path.rpartition("/")[2] for column in table.columns), strict=True)
-        for group, run in groupby(named, lambda pair: pair[0]):
-            names = tuple(name for _, name in run)
-            one.runs.append((group, names, _getter(names)))
-        # from the right, so that splitting one point moves no other
-        one.points += [place for place, column in reversed(list(enumerate(table.columns))) if column.is_point]
-        one.files += [place for place, column in enumerate(table.columns) if column.is_file]
-        if table.parent is not None:
-            outer = readers[table.parent]
-            above, _, name = table.path.rpartition("/")
-            group = _group(outer, groups[table.parent], above, repeats)
-            outer.repeats.append((group, name, table.path.removeprefix(table.parent), one))
-    return readers[""]
+def reader(tables: Sequence[Table], spots: Mapping[Spot, int]) -> Reader:
+    """Return the reader of the form's own table, `tables[0]`, for the instances of one version.
+
+    spots: what stands where in them. A table may be read from several places, a cell too.
+    """
+    indexes = {table.repeat: index for index, table in enumerate(tables)}
+    sources: dict[tuple[str, ...], dict[int, list[str]]] = {}
+    for spot, one in spots.items():
+        sources.setdefault(spot.repeats, {}).setdefault(one, []).append(spot.path)
+    repeats = frozenset(spot.path for spot in spots if spot.is_repeat)
+
+    def read_table(chain: tuple[str, ...], index: int) -> Reader:
+        one, places = Reader(index), {chain[-1] if chain else "": 0}
+        own = sources.get(chain, {})
+        _add_columns(one, tables[index].columns, own, lambda path: _group(one, places, path, repeats))
+        for inner, paths in own.items():
+            for path in paths if inner in indexes else ():
+                above, _, name = path.rpartition("/")
+                group = _group(one, places, above, repeats)
+                below = read_table((*chain, path), indexes[inner])
+                one.repeats.append((group, name, path.removeprefix(chain[-1] if chain else ""), below))
+        return one
+
+    return read_table((), 0)
+
+
+def _add_columns(
+    one: Reader,
+    columns: Sequence[Column],
+    sources: Mapping[int, Sequence[str]],
+    group_of: Callable[[str], int],
+) -> None:
+    """Say where each cell of the row comes from; a column without a source stays blank."""
+    found = []
+    for place, column in enumerate(columns):
+        paths = [path.rpartition("/") for path in sources.get(column.question, ())]
+        groups = [(group_of(above), name) for above, _, name in paths]
+        found.append(groups[0] if groups else (NO_GROUP, ""))
+        one.doubles += [(place, group, name) for group, name in groups[1:]]
+    for group, run in groupby(found, lambda pair: pair[0]):
+        names = tuple(name for _, name in run)
+        one.runs.append((group, names, None if group == NO_GROUP else _getter(names)))
+    # from the right, so that splitting one point moves no other
+    one.points += [place for place, column in reversed(list(enumerate(columns))) if column.is_point]
+    one.files += [place for place, column in enumerate(columns) if column.is_file]
 
 
 def csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
@@ -115,7 +147,7 @@ class _Lines(list[str]):
     write = list.append
 
 
-def _getter(names: tuple[str, ...]) -> Callable[[Answers], tuple[Any, ...]]:
+def _getter(names: tuple[str, ...]) -> Getter:
     """Half as long as asking name by name."""
     get = itemgetter(*names)
     return get if len(names) > 1 else lambda node: (get(node),)

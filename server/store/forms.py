@@ -13,20 +13,25 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, Select, insert, select
 
 from forms import xform
+from forms.lineage import Version
 from forms.schema import FormSchema
 from server.store import journal as journals
 from server.store.dialect import insert_ignore, upsert
 from server.store.engine import reading
 from server.store.journal import Record
-from server.store.tables import form, form_media, form_version, project
+from server.store.tables import form, form_media, form_version, journal, project
 from sync.clock import to_datetime
+from sync.journal import Kind
 
 SCHEMAS_CACHED = 256
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedForm:
-    """One version of a form as it stands in the store. md5, sha256: hex, of the XForm's exact bytes."""
+    """One version of a form as it stands in the store. md5, sha256: hex, of the XForm's exact bytes.
+
+    renames: JSON, path in the version before → path here.
+    """
 
     project_id: int
     form_id: str
@@ -36,6 +41,7 @@ class PublishedForm:
     sha256: str
     sheet_sha256: str
     sheet_name: str
+    renames: str
     position: int
     stamp: int
 
@@ -154,6 +160,28 @@ def list_versions(connection: Connection, project_id: int, form_id: str) -> list
     return [PublishedForm(**row) for row in rows.mappings()]
 
 
+def read_versions(
+    connection: Connection, schemas: Schemas, project_id: int, form_id: str
+) -> tuple[Version, ...]:
+    """Return all published versions of a form with their renames, oldest first, for `forms.lineage`."""
+    found = []
+    for one in reversed(list_versions(connection, project_id, form_id)):
+        schema = schemas.find(connection, project_id, form_id, one.version)
+        assert schema is not None, "a published version has a schema"
+        found.append(Version(schema, orjson.loads(one.renames)))
+    return tuple(found)
+
+
+def published_since(connection: Connection, project_id: int, form_id: str, position: int) -> int:
+    """Count the entries after `position` that publish this form; the journal says it, also before state follows."""
+    details = connection.execute(
+        select(journal.c.detail).where(
+            journal.c.position > position, journal.c.kind == Kind.FORM, journal.c.project_id == project_id
+        )
+    ).scalars()
+    return sum(orjson.loads(detail)["form_id"] == form_id for detail in details if detail)
+
+
 def is_published(connection: Connection, project_id: int, form_id: str) -> bool:
     """Return whether any version of the form was ever published in this project."""
     query = select(form.c.form_id).where(form.c.project_id == project_id, form.c.form_id == form_id)
@@ -195,6 +223,7 @@ def project_form(connection: Connection, record: Record, detail: Mapping[str, An
             "marks": orjson.dumps(detail["marks"]).decode(),
             "sheet_sha256": detail["sheet_sha256"],
             "sheet_name": detail["sheet_name"],
+            "renames": orjson.dumps(detail.get("renames", {})).decode(),
             "position": record.position,
             "stamp": record.stamp,
         }

@@ -162,6 +162,19 @@ def list_revisions(
     return [StoredRevision(*row) for row in rows]
 
 
+def last_versions(connection: Connection, project_id: int, form_id: str) -> dict[str, str]:
+    """Return the form version of the newest revision that each device sent, by device ID."""
+    newest = (
+        select(func.max(revision.c.position))
+        .where(*of_form(revision, (project_id, form_id)), revision.c.device_id != "")
+        .group_by(revision.c.device_id)
+    )
+    rows = connection.execute(
+        select(revision.c.device_id, revision.c.version).where(revision.c.position.in_(newest))
+    )
+    return {row.device_id: row.version for row in rows}
+
+
 def of_form(table: Any, form: FormKey) -> tuple[Any, Any]:
     """Return the conditions that pick one form's rows."""
     return table.c.project_id == form[0], table.c.form_id == form[1]

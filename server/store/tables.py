@@ -77,7 +77,10 @@ class Form(SQLModel, table=True):
 
 
 class FormVersion(SQLModel, table=True):
-    """A published version; the XForm's bytes stay in the journal at `position`."""
+    """A published version; the XForm's bytes stay in the journal at `position`.
+
+    renames: JSON, path in the version before → path here.
+    """
 
     __tablename__ = "form_version"
     project_id: int = Field(primary_key=True)
@@ -89,6 +92,7 @@ class FormVersion(SQLModel, table=True):
     marks: str = Field(sa_type=Text)
     sheet_sha256: str
     sheet_name: str
+    renames: str = Field(sa_type=Text)
     position: int = Field(sa_type=BigInteger)
     stamp: int = Field(sa_type=BigInteger)
 
