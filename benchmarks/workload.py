@@ -8,7 +8,23 @@ from collections.abc import Iterator
 QUESTIONS = 60
 ROWS = 4
 ROW_QUESTIONS = 12
-WORDS = "خانواده سرپناه آب غذا مدرک بازگشت اسلام‌قلعه میلک کودک دارو سفر نیاز Zaranj transit family".split()
+WORDS = (
+    "خانواده",
+    "سرپناه",
+    "آب",
+    "غذا",
+    "مدرک",
+    "بازگشت",
+    "اسلام‌قلعه",
+    "میلک",
+    "کودک",
+    "دارو",
+    "سفر",
+    "نیاز",
+    "Zaranj",
+    "transit",
+    "family",
+)
 
 
 def sheet() -> bytes:
