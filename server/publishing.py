@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from forms.compile import CompiledForm
 from forms.errors import Fault, FormError
 from forms.evolve_rules import Change, Effect
 from server import intake
+from server.beside import find_media
 from server.compiling import compile_apart
 from server.evolution import NO_CONSENT, Consent, Judgement, is_overtaken, judge
 from server.intake import Arrival, Sender, StoredFile
@@ -103,15 +103,7 @@ def publish_file(node: Node, project_id: int, path: Path, consent: Consent = NO_
 
     Raises FormError, Problem, OSError.
     """
-    folders = (path.parent / "media", path.parent)
-    media = {
-        file.name: file.read_bytes()
-        for folder in reversed(folders)
-        if folder.is_dir()
-        for file in sorted(folder.iterdir())
-        if file.is_file() and file != path and mimetypes.guess_type(file.name)[0] is not None
-    }
-    return publish(node, project_id, path.read_bytes(), path.name, media, consent)
+    return publish(node, project_id, path.read_bytes(), path.name, find_media(path), consent)
 
 
 def set_media(node: Node, project_id: int, form_id: str, name: str, content: bytes) -> None:
