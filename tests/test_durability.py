@@ -201,6 +201,7 @@ def test_a_second_server_on_one_data_directory_is_refused_and_told_where_the_fir
         assert httpx2.get(f"{child.url}/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 def test_commands_beside_a_running_server_are_seen_by_it(settings, tmp_path):
     token = prepare(settings)
     sheet = tmp_path / "second.md"
