@@ -11,6 +11,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import httpx2
@@ -19,7 +20,8 @@ import uvicorn
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from server import enrolment
+from forms.compile import compile_form
+from server import enrolment, publishing
 from server.app import Application
 from server.node import Node, open_node
 from server.publishing import publish
@@ -50,6 +52,17 @@ HOUSEHOLD = """
 |          | form_title           | form_id  | version   |
 |          | Household            | household| 1         |
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sheets_compiled_here() -> Iterator[None]:
+    """Compile each sheet once, in the test's own process: a child process a publication doubles the suite's time.
+
+    What the child process adds is tested in test_compiling.py, and by every test that starts a real server.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "compile_apart", cache(compile_form))
+        yield
 
 
 @pytest.fixture(scope="session")
