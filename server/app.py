@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.api import app_users, exports, forms, forms_diff, sessions, submissions
+from server.api import app_users, exports, form_check, forms, forms_diff, sessions, submissions
 from server.intake import Outcome
 from server.node import Node, start_serving
 from server.openrosa import downloads
@@ -74,6 +74,7 @@ class Application:
         app.include_router(downloads.router, prefix="/v1/key/{token}", include_in_schema=False)
         app.include_router(downloads.router, prefix="/v1", tags=["OpenRosa"])
         app.include_router(forms.router, prefix="/v1")
+        app.include_router(form_check.router, prefix="/v1")
         app.include_router(forms_diff.router, prefix="/v1")
         app.include_router(_health)
         app.add_exception_handler(Problem, _render_problem)

@@ -1,4 +1,4 @@
-"""Compiling a sheet in a process of its own: its memory is bounded and given back, and its faults stay there.
+"""Reading sheets in a process of its own: its memory is bounded and given back, and its faults stay there.
 
 A hostile workbook costs that process, not the server; and a server that never compiles stays small.
 """
@@ -6,11 +6,15 @@ A hostile workbook costs that process, not the server; and a server that never c
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from typing import TypeVar, cast
 
 from forms import xform
+from forms.check import Finding, check_form
 from forms.compile import CompiledForm, compile_form
 from forms.errors import Fault, FormError
 from forms.xform import SheetMarks
@@ -19,11 +23,8 @@ SECONDS_MAX = 60
 MEMORY_BYTES_MAX = 2_000_000_000
 
 Compiled = tuple[bytes, SheetMarks, tuple[Fault, ...], bytes]
-Answer = tuple[Compiled | None, tuple[Fault, ...]]
-TOO_MUCH: Answer = (
-    None,
-    (Fault("The sheet needs too much time or memory.", "Make its choice lists shorter."),),
-)
+Result = TypeVar("Result")
+TOO_MUCH = Fault("The sheet needs too much time or memory.", "Make its choice lists shorter.")
 
 
 def compile_apart(data: bytes, file_name: str) -> CompiledForm:
@@ -31,31 +32,48 @@ def compile_apart(data: bytes, file_name: str) -> CompiledForm:
 
     Raises FormError too when the sheet needs more than a minute or two gigabytes.
     """
+    xml, marks, warnings, itemsets = _apart(partial(_compiled, data, file_name))
+    return CompiledForm(xml, xform.read(xml, marks), marks, warnings, itemsets)
+
+
+def check_apart(data: bytes, file_name: str) -> tuple[Finding, ...]:
+    """Return what `forms.check.check_form` returns, without ODK Validate: Java does not fit into the bounds.
+
+    Raises FormError when the sheet needs more than a minute or two gigabytes.
+    """
+    return _apart(partial(check_form, data, file_name))
+
+
+def _compiled(data: bytes, file_name: str) -> Compiled:
+    """Return the parts of a compiled form that can be sent; the schema is read again from them."""
+    done = compile_form(data, file_name)
+    return done.xform, done.marks, done.warnings, done.itemsets
+
+
+def _apart(job: Callable[[], Result]) -> Result:
     here, there = get_context("spawn").Pipe(duplex=False)
-    worker = get_context("spawn").Process(target=_work, args=(there, data, file_name), daemon=True)
+    worker = get_context("spawn").Process(target=_work, args=(there, job), daemon=True)
     worker.start()
     there.close()
+    answer: tuple[Result | None, tuple[Fault, ...]]
     try:
-        compiled, faults = here.recv() if here.poll(SECONDS_MAX) else TOO_MUCH
+        answer = here.recv() if here.poll(SECONDS_MAX) else (None, (TOO_MUCH,))
     except EOFError:
-        compiled, faults = TOO_MUCH
+        answer = (None, (TOO_MUCH,))
     finally:
         here.close()
         worker.kill()
         worker.join()
-    if compiled is None:
+    result, faults = answer
+    if result is None:
         raise FormError(*faults)
-    xml, marks, warnings, itemsets = compiled
-    return CompiledForm(xml, xform.read(xml, marks), marks, warnings, itemsets)
+    return cast(Result, result)  # a pipe carries no types
 
 
-def _work(there: Connection, data: bytes, file_name: str) -> None:
+def _work(there: Connection, job: Callable[[], object]) -> None:
     with suppress(ValueError, OSError):  # macOS knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
-    answer: Answer
     try:
-        done = compile_form(data, file_name)
-        answer = ((done.xform, done.marks, done.warnings, done.itemsets), ())
+        there.send((job(), ()))
     except FormError as error:
-        answer = (None, error.faults)
-    there.send(answer)
+        there.send((None, error.faults))

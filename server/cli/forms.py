@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from server.cli.common import Data, Json, Project, opened, tell
+from server.cli.forms_check import check
 from server.cli.forms_diff import Accept, Rename, diff, read_consent, refusals_shown
 from server.cli.forms_try import try_form
 
 app = typer.Typer(help="Publish forms and list them.", no_args_is_help=True)
+app.command("check")(check)
 app.command("diff")(diff)
 app.command("try")(try_form)
 
