@@ -1,9 +1,12 @@
 """The migrations make the schema that the tables declare, on both databases."""
 
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
+from migrations import HEAD
 from server.store.engine import migrate
 
 
@@ -16,3 +19,9 @@ def test_the_migrated_schema_is_the_declared_one(node):
 def test_migrating_again_changes_nothing(node):
     migrate(node.engine)
     migrate(node.engine)
+
+
+def test_head_names_the_newest_revision():
+    config = Config()
+    config.set_main_option("script_location", "migrations:")
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
