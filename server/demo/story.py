@@ -43,7 +43,7 @@ class Scale:
     records: Mapping[str, int] = field(
         default_factory=lambda: {
             "flow_monitoring_registry": 20,
-            "flow_monitoring_survey": 8,
+            "flow_monitoring_survey": 5,
             "protection_needs_assessment": 8,
             SHELTER_ID: 6,
         }
