@@ -73,6 +73,8 @@ def compile_expression(source: str) -> Expression:
         evaluate = compile_tree(tree)
     except XPathError as error:
         raise XPathError(error.faults[0].message.rstrip("."), source.strip()) from None
+    except RecursionError:  # also thousands of terms in a row: each is one level of the tree
+        raise XPathError("The expression is too long, or nested too deeply") from None
     calls = {part.name for part in walk(tree) if isinstance(part, Call)}
     return Expression(source, tree, evaluate, "once" not in calls and not calls.isdisjoint(VOLATILE))
 

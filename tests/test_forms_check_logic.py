@@ -76,6 +76,14 @@ def test_literals_are_compared_as_xpath_does():
     assert outcome(parse("'a' = 'b' or /x/y")) is None
 
 
+@pytest.mark.parametrize("terms", [100, 5_000])
+def test_a_condition_of_many_terms_is_read_or_left_to_the_compiler(terms):
+    findings = found(condition(" or ".join(f"${{n}} = {number}" for number in range(terms))), "always-true")
+    assert findings == []
+    never = condition(" and ".join(f"${{n}} = {number}" for number in range(terms)))
+    assert bool(found(never, "never-true")) is (terms == 100)
+
+
 def test_a_later_calculation_is_no_later_question():
     sheet = survey(
         "type | name | label | relevant | calculation",

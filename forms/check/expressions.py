@@ -13,6 +13,7 @@ from forms.xpath_parser import Axis, Binary, Call, Expr, Negation, Path, Step, p
 REFERENCE = re.compile(r"\$\{\s*(last-saved#)?([^}#]+?)\s*\}")
 ROOT = "chapar.reference"
 LOGIC = ("relevant", "constraint", "calculation", "choice_filter")
+LEVELS_MAX = 150
 OTHERS = ("required", "readonly", "repeat_count", "default", "trigger")
 
 
@@ -23,11 +24,24 @@ def references(text: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=8192)
 def tree(expression: str) -> Expr | None:
-    """Return the tree of a cell's expression, None when it cannot be read: the compiler says why."""
+    """Return the tree of a cell's expression, None when it cannot be read: the compiler says why.
+
+    None as well for one nested deeper than LEVELS_MAX, which rules that walk down a tree could not bear.
+    """
     try:
-        return parse(REFERENCE.sub(_as_path, expression))
+        found = parse(REFERENCE.sub(_as_path, expression))
     except (FormError, RecursionError):
         return None
+    return found if _fits(found) else None
+
+
+def _fits(expr: Expr) -> bool:
+    level = [expr]
+    for _ in range(LEVELS_MAX):
+        level = [inner for each in level for inner in _inside(each)]
+        if not level:
+            return True
+    return False
 
 
 def referred(expr: Expr) -> str:
@@ -53,20 +67,23 @@ def bare_word(expr: Expr) -> str:
 
 def parts(expr: Expr) -> Iterator[Expr]:
     """Yield an expression and all inside it, without predicates: those speak of another place."""
-    yield expr
+    waiting = [expr]
+    while waiting:
+        yield (first := waiting.pop(0))
+        waiting += _inside(first)
+
+
+def _inside(expr: Expr) -> tuple[Expr, ...]:
     match expr:
         case Call(arguments=inner):
-            pass
+            return inner
         case Binary(left=left, right=right):
-            inner = (left, right)
+            return left, right
         case Negation(operand=operand):
-            inner = (operand,)
+            return (operand,)
         case Path(start=start) if start is not None:
-            inner = (start,)
-        case _:
-            inner = ()
-    for part in inner:
-        yield from parts(part)
+            return (start,)
+    return ()
 
 
 def sources(design: Design, names: tuple[str, ...]) -> dict[str, Question]:
