@@ -125,9 +125,9 @@ class Bench:
         reached = self.witnesses.get(node.path)
         if self.chance.random() < WITNESS_SHARE:
             witness = reached or self.witnesses.get(node.path.rpartition("/")[0], {})
-            known = {path for one in (wide if reached else [above]) for path in one}
+            known = {path for one in wide for path in one} if reached else above.keys() - own.keys()
             given |= {path: witness[path] for path in sorted(known) if witness.get(path)}
-        return given if reached else given | self.draw(own)
+        return given
 
     def draw(self, candidates: trial_gates.Candidates) -> dict[str, str]:
         return trial_gates.draw(self.form, candidates, self.chance)

@@ -227,3 +227,12 @@ def test_command_takes_answers_by_name_and_ends_with_1_when_something_is_out_of_
     wrong = command(path, "--answer", "og=yes")
     assert wrong.returncode == 2
     assert "“og” is no question of this form" in wrong.stderr
+
+
+def test_command_refuses_an_external_select_in_a_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "form.md"
+    external = "| external_choices |\n| | list_name | name | label |\n| | city | HER | Herat |\n"
+    path.write_text(sheet("| | select_one_external city | place | | | | true() |") + external)
+    done = command(path)
+    assert done.returncode == 1
+    assert "“place” is a select_one_external, which cannot be tried." in done.stderr

@@ -39,13 +39,13 @@ def try_form(
     from datetime import datetime
 
     from forms.fill_form import prepare
-    from forms.lists import EXTERNAL_ITEMSETS
     from forms.trial import try_form
     from forms.trial_faults import Speaker
     from server.beside import find_media
 
     compiled, survey = _read(file)
-    media = find_media(file) | ({EXTERNAL_ITEMSETS: compiled.itemsets} if compiled.itemsets else {})
+    _refuse_external(compiled.schema)
+    media = find_media(file)
     form = prepare(compiled.schema, compiled.xform, media)
     chance = random.Random(seed)  # noqa: S311
     given = _given(compiled.schema, answers or [])
@@ -65,6 +65,17 @@ def _read(file: Path) -> tuple[CompiledForm, Sheet | None]:
     if file.suffix.lower() == ".xml":
         return CompiledForm(data, xform.read(data), xform.NO_MARKS), None
     return compile_form(data, file.name), workbook.read(data, file.name)["survey"]
+
+
+def _refuse_external(schema: FormSchema) -> None:
+    """Raise FormError for a select_one_external: Collect asks a database of its own for its choices."""
+    from forms.errors import Fault, FormError
+    from forms.lists import EXTERNAL_ITEMSETS
+
+    for question in schema.fields:
+        if question.choices and question.choices.file == EXTERNAL_ITEMSETS:
+            message = f"“{question.name}” is a select_one_external, which cannot be tried."
+            raise FormError(Fault(message, "Use select_one_from_file with a choice_filter."))
 
 
 def _given(schema: FormSchema, answers: Sequence[str]) -> dict[str, str]:
