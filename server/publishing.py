@@ -36,7 +36,7 @@ BUNDLED = Path(__file__).parent.parent / "forms" / "sheets"
 class Publication:
     """What publishing did. is_new: False when this very version was there already. released: taken from quarantine.
 
-    missing: files that the form names and nobody has given yet. changes: from the version before, [] for the first.
+    missing: files that the form names and nobody has given yet. changes: from the version before.
     """
 
     form_id: str
