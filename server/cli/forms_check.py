@@ -13,6 +13,7 @@ from server.cli.common import Json, tell
 
 if TYPE_CHECKING:
     from forms.check import Finding
+    from forms.check.mend import Change
 
 ERRORS_FOUND, WARNINGS_FOUND = 1, 2
 
@@ -23,6 +24,9 @@ def check(
     ],
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 2 when there are warnings.")] = False,
     sarif: Annotated[bool, typer.Option("--sarif", help="Print SARIF 2.1.0, for editors.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Write NAME.fixed.xlsx with what has one right answer mended.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check each FILE and tell of every mistake at its row. Exits with 1 when there are errors."""
@@ -33,14 +37,23 @@ def check(
     from forms.check.sarif import report
 
     found = {str(path): check_form(path.read_bytes(), path.name, validate=True) for path in files}
+    changes = {str(path): _mend(path) if fix else () for path in files}
     if sarif:
         tell(report(RULES, found, version("chapar-server")), "", as_json=True)
     else:
         told = [
-            {"file": name, "findings": [asdict(each) for each in findings]}
+            {
+                "file": name,
+                "findings": [asdict(each) for each in findings],
+                "changes": [asdict(each) for each in changes[name]],
+            }
             for name, findings in found.items()
         ]
-        tell({"files": told}, "\n\n".join(_page(*each) for each in found.items()), as_json=as_json)
+        tell(
+            {"files": told},
+            "\n\n".join(_page(*each, changes[each[0]]) for each in found.items()),
+            as_json=as_json,
+        )
     severities = {finding.severity for findings in found.values() for finding in findings}
     if "error" in severities:
         raise typer.Exit(ERRORS_FOUND)
@@ -48,13 +61,29 @@ def check(
         raise typer.Exit(WARNINGS_FOUND)
 
 
-def _page(name: str, findings: Sequence[Finding]) -> str:
+def _mend(path: Path) -> tuple[Change, ...]:
+    """Write the corrected copy when there is something to correct. Raises OSError when the copy is there already."""
+    from forms.check.mend import mend
+
+    data, changes = mend(path.read_bytes(), path.name)
+    if changes:
+        with path.with_suffix(".fixed.xlsx").open("xb") as copy:
+            copy.write(data)
+    return changes
+
+
+def _page(name: str, findings: Sequence[Finding], changes: Sequence[Change]) -> str:
     """Return what people read of one file: its rows in order, and the sum at the end."""
     lines = [name]
     for (sheet, row), here in groupby(findings, key=lambda each: (each.sheet, each.row)):
         lines.append(f"\n{_place(sheet, row)}")
         for finding in here:
             lines += _lines(finding)
+    if changes:
+        lines.append(f"\nChanged in {Path(name).with_suffix('.fixed.xlsx')}:")
+    for each in changes:
+        where = f"{_place(each.sheet, each.row)}, {each.column}"
+        lines.append(f"  {where}: “{each.before}” → “{each.after}” ({each.reason})")
     return "\n".join([*lines, "", _sum(findings)])
 
 
