@@ -46,7 +46,8 @@ def count(
     if not wanted:
         return totals
     traced = trace(versions)
-    by_version = {one.schema.version: found for one, found in zip(versions, traced, strict=True)}
+    # of two that bear one version, stored records are of the older: the newer is a sheet not yet published
+    by_version = {versions[at].schema.version: traced[at] for at in reversed(range(len(versions)))}
     evaluated = any(change.touches in EVALUATED for change in wanted)
     world = _world(connection, node, form, versions[-1].schema, xform) if evaluated else None
     for one in submissions.iter_submissions(connection, *form):
@@ -110,8 +111,9 @@ def _concerned(
 def _fails(change: Change, root: etree._Element, schema: FormSchema, world: Environment) -> bool | None:
     """Whether an answer breaks the new constraint, or stands where the new version shows nothing."""
     node = schema.by_path[change.new_path]
-    refuses = change.touches is Touches.REFUSED and isinstance(node, Field)
-    rule = node.constraint if refuses and isinstance(node, Field) else node.relevant
+    rule = node.relevant
+    if change.touches is Touches.REFUSED and isinstance(node, Field):
+        rule = node.constraint
     if not rule:
         return False
     try:

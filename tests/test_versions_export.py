@@ -23,7 +23,7 @@ from forms.compile import compile_form
 from server import intake, projection, setup
 from server.app import Application
 from server.auth import hash_password
-from server.evolution import Consent
+from server.evolution import Consent, compare_versions, read_stored
 from server.exports.archive import download_zip
 from server.intake import Sender
 from server.node import Node, open_node
@@ -226,6 +226,16 @@ def test_records_that_break_what_is_new_are_counted(node: Node) -> None:
     assert changes["type-changed:/why"]["records"] == 3
     assert changes["relevant-changed:/why"]["records"] == 1
     assert changes["required-added:/pick"]["records"] == 1
+
+
+def test_a_sheet_that_kept_its_version_is_compared_with_what_is_stored(node: Node) -> None:
+    put(node, 1, "text | head | Head")
+    send(node, 1, 1, "<head>x</head>")
+    changed = compile_form(sheet(1, "text | leader | Head"), "f.md")
+    with reading(node.engine) as connection:
+        old = read_stored(connection, 1, "f", "1").schema
+        found = compare_versions(connection, node, 1, old, changed)
+    assert found.records == {"looks-renamed:/head": 1}
 
 
 def test_devices_on_the_older_version_are_counted(node: Node) -> None:
