@@ -59,6 +59,20 @@ def test_choices_of_one_code_get_different_codes():
     )
 
 
+def test_duplicates_that_the_settings_allow_are_left():
+    workbook = openpyxl.load_workbook(io.BytesIO(book(SURVEY, [*CHOICES, ["t", "a", "پ"]])))
+    workbook.create_sheet("settings").append(["allow_choice_duplicates"])
+    workbook["settings"].append(["yes"])
+    file = io.BytesIO()
+    workbook.save(file)
+    assert mend(file.getvalue(), "x.xlsx")[1] == ()
+
+
+def test_columns_of_other_properties_are_not_joined():
+    data = book([[*SURVEY[0], "body::a", "body::b"], [*SURVEY[1], "1", None], ["text", "x", "ا", None, "2"]])
+    assert mend(data, "x.xlsx") == (data, ())
+
+
 def test_a_choice_that_stands_there_twice_is_emptied():
     mended, changes = mend(book(SURVEY, [*CHOICES, ["t", "b", "ب"]]), "x.xlsx")
     assert {(change.row, change.after) for change in changes} == {(4, "")}

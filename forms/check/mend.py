@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from forms.errors import Fault, FormError
 from forms.workbook import Sheet
 
 NAMES = frozenset({"name", "list_name", "type"})
+YES = frozenset({"yes", "true", "true()"})
 JOINABLE = frozenset(
     {"label", "hint", "guidance_hint", "constraint_message", "required_message", "relevant", "constraint"}
     | {"calculation", "required", "readonly", "default", "appearance", "choice_filter"}
@@ -47,18 +49,30 @@ def mend(data: bytes, file_name: str) -> tuple[bytes, tuple[Change, ...]]:
         raise FormError(ONLY_XLSX)
     from openpyxl import load_workbook
 
-    book = load_workbook(io.BytesIO(data), rich_text=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="openpyxl")  # of features that a form does not use
+        book = load_workbook(io.BytesIO(data), rich_text=True)
     sheets = {each.title.strip().lower(): each for each in book.worksheets}
-    changes: list[Change] = []
-    for name in ("survey", "choices"):
-        if name in sheets:
-            for step in STEPS:
-                changes += step(sheets[name])
+    steps = [*STEPS, *([] if _allows_duplicates(sheets.get("settings")) else [_part_choices])]
+    changes = [
+        change
+        for name in ("survey", "choices")
+        if name in sheets
+        for step in steps
+        for change in step(sheets[name])
+    ]
     if not changes:
         return data, ()
     copy = io.BytesIO()
     book.save(copy)
     return copy.getvalue(), tuple(changes)
+
+
+def _allows_duplicates(settings: Any) -> bool:
+    if settings is None:
+        return False
+    cells = _cells(settings, lambda header: header.column == "allow_choice_duplicates")
+    return any(cell.value.strip().lower() in YES for cell, _ in cells)
 
 
 def _columns(sheet: Any) -> dict[int, Header]:
@@ -167,4 +181,4 @@ def _emptied(row: tuple[Any, ...], columns: Mapping[int, Header]) -> Iterator[Ch
             yield _set(cell, columns[cell.column], "", "the same choice stands above")
 
 
-STEPS = (_trim, _join_columns, _use_persian_letters, _rename_meta, _part_choices)
+STEPS = (_trim, _join_columns, _use_persian_letters, _rename_meta)
