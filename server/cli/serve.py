@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,8 +37,8 @@ def serve(
 
     chosen = settings(data, host=host, port=port)
     logs.to_standard_error(chosen.log_level)
-    # uvicorn stops cleanly, then raises the signal again: to be stopped is no failure.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for stop in (signal.SIGTERM, signal.SIGINT):  # uvicorn stops cleanly, then raises the signal again
+        signal.signal(stop, lambda *_: sys.exit(0))
     _allow_open_files()
     with lock_data(chosen.data):
         listener = socket.create_server((chosen.host, chosen.port), backlog=BACKLOG)
@@ -101,15 +102,14 @@ def _run(node: Node, listener: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE_S,
         lifespan="on",
     )
-    # uvicorn raises SIGTERM once more when it has stopped, which would end the process before the node is closed.
-    signal.signal(signal.SIGTERM, lambda *_: None)
     Server(config).run(sockets=[listener])
 
 
 def _allow_open_files() -> None:
     """Take all the open files that the system grants: each tablet holds one, each large attachment another."""
     _, granted = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (granted, granted))
+    with suppress(ValueError, OSError):  # macOS says “infinite” and does not mean it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (granted, granted))
 
 
 def _local_host(settings: Settings) -> str:
