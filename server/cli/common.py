@@ -18,6 +18,9 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", help="The data directory (or CHAPAR_DATA).", show_default="chapar-data"),
 ]
+UnusedData = Annotated[
+    Path | None, typer.Option("--data", help="Taken like everywhere; nothing is read or stored there.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Project = Annotated[int, typer.Option("--project", help="The project's number.")]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.common import Json, tell
+from server.cli.common import Json, UnusedData, tell
 
 if TYPE_CHECKING:
     from forms.check import Finding
@@ -27,6 +27,7 @@ def check(
     fix: Annotated[
         bool, typer.Option("--fix", help="Write NAME.fixed.xlsx with what has one right answer mended.")
     ] = False,
+    data: UnusedData = None,  # noqa: ARG001
     as_json: Json = False,
 ) -> None:
     """Check each FILE and tell of every mistake at its row. Exits with 1 when there are errors."""
@@ -65,10 +66,10 @@ def _mend(path: Path) -> tuple[Change, ...]:
     """Write the corrected copy when there is something to correct. Raises OSError when the copy is there already."""
     from forms.check.mend import mend
 
-    data, changes = mend(path.read_bytes(), path.name)
+    mended, changes = mend(path.read_bytes(), path.name)
     if changes:
         with path.with_suffix(".fixed.xlsx").open("xb") as copy:
-            copy.write(data)
+            copy.write(mended)
     return changes
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.common import Json, tell
+from server.cli.common import Json, UnusedData, tell
 
 if TYPE_CHECKING:
     from forms.compile import CompiledForm
@@ -29,6 +29,7 @@ def try_form(
         list[str] | None,
         typer.Option("--answer", metavar="NAME=VALUE", help="Let respondents give this answer; repeatable."),
     ] = None,
+    data: UnusedData = None,  # noqa: ARG001
     as_json: Json = False,
 ) -> None:
     """Let made-up respondents fill FILE; report questions out of reach or without an allowed answer (exit code 1).

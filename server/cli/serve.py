@@ -7,12 +7,13 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.common import Data, Json, settings
+from server.cli.common import Data, Json, settings, tell
 
 if TYPE_CHECKING:
     from server.node import Node
@@ -30,6 +31,7 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="The port; 0 takes a free one.", show_default="8383")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Keep a server up. The first start makes the data directory, project 1, the forms and an administrator."""
     from server import logs
@@ -44,7 +46,7 @@ def serve(
         listener = socket.create_server((chosen.host, chosen.port), backlog=BACKLOG)
         node = open_node(chosen)
         try:
-            _prepare(node)
+            _prepare(node, as_json=as_json)
             _run(node, listener)
         finally:
             node.close()
@@ -55,25 +57,36 @@ def demo(
         Path | None, typer.Option("--out", help="The folder for the exports.", show_default="demo-exports")
     ] = None,
     seed: Annotated[int, typer.Option(help="Another seed, other made-up respondents.")] = 1,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Keep the server's data in this empty directory.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show the whole road: sheets, a server, tablets on a bad link, one clean export, and a table that adds up."""
     from server.demo import run_demo
 
-    raise typer.Exit(run_demo(out or Path("demo-exports"), seed=seed, as_json=as_json))
+    raise typer.Exit(run_demo(out or Path("demo-exports"), seed=seed, as_json=as_json, keep_in=data))
 
 
-def _prepare(node: Node) -> None:
+def _prepare(node: Node, *, as_json: bool) -> None:
     from server import setup
 
     setup.ensure_project(node)
-    for one in setup.publish_bundled(node):
-        typer.echo(f"published {one.form_id} version {one.version}")
+    published = setup.publish_bundled(node)
     administrator = setup.ensure_administrator(node)
+    lines = [f"published {one.form_id} version {one.version}" for one in published]
     if administrator:
-        typer.echo(f"first administrator: {administrator.email}")
-        typer.echo(f"one-time password:   {administrator.password}")
-        typer.echo("change it: PUT /v1/users/current/password, or `chapar user password`")
+        lines += [
+            f"first administrator: {administrator.email}",
+            f"one-time password:   {administrator.password}",
+            "change it: PUT /v1/users/current/password, or `chapar user password`",
+        ]
+    result = {
+        "published": [{"form_id": one.form_id, "version": one.version} for one in published],
+        "administrator": asdict(administrator) if administrator else None,
+    }
+    lines.append(f"enrol a tablet: chapar app-user create NAME --data {node.settings.data}")
+    tell(result, "\n".join(lines), as_json=as_json)
 
 
 def _run(node: Node, listener: socket.socket) -> None:
@@ -90,7 +103,6 @@ def _run(node: Node, listener: socket.socket) -> None:
             await super().startup(sockets)
             if self.started:
                 announce(node.settings.data, _tablet_url(node.settings, port))
-                typer.echo(f"enrol a tablet: chapar app-user create NAME --data {node.settings.data}")
                 typer.echo(f"listening on http://{_local_host(node.settings)}:{port}")
 
     config = uvicorn.Config(

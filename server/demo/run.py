@@ -36,21 +36,32 @@ class Played:
     server_exit_code: int
 
 
-def run_demo(out: Path, *, seed: int, as_json: bool, scale: Scale = FULL) -> int:
-    """Show the whole road and leave the exports in `out`; return 0 when every figure reconciles, else 1."""
+def run_demo(out: Path, *, seed: int, as_json: bool, scale: Scale = FULL, keep_in: Path | None = None) -> int:
+    """Show the whole road and leave the exports in `out`; return 0 when every figure reconciles, else 1.
+
+    keep_in: an empty or new directory for the server's data and log, which stay there; None removes them at the end.
+    Raises FileExistsError when `keep_in` holds something.
+    """
     narrator = Narrator(as_json=as_json)
-    home = Path(mkdtemp(prefix="chapar-demo-"))
+    home = _empty(keep_in) if keep_in else Path(mkdtemp(prefix="chapar-demo-"))
     code = 1
     try:
         code = conclude(play(home, out, seed, scale, narrator), out, seed, narrator, as_json=as_json)
     except (DemoError, LinkError) as error:
         narrator.say(f"It stopped: {error}")
     finally:
-        if code:
+        if code or keep_in:
             narrator.say(f"The data directory and {LOG} are kept in {home}")
         else:
             shutil.rmtree(home)
     return code
+
+
+def _empty(home: Path) -> Path:
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(home.iterdir()):
+        raise FileExistsError(f"{home} is not empty: the demo needs a directory of its own.")
+    return home
 
 
 def conclude(played: Played, out: Path, seed: int, narrator: Narrator, *, as_json: bool) -> int:
@@ -60,7 +71,7 @@ def conclude(played: Played, out: Path, seed: int, narrator: Narrator, *, as_jso
     if as_json:
         typer.echo(report.dump(report.document(lines, out, names, seed, narrator.seconds)))
     else:
-        titles = {form_id: form_id.partition("_")[0] for form_id in played.cases}
+        titles = {form_id: form_id.rpartition("_")[2] for form_id in played.cases}
         narrator.console.print(report.table(lines, titles))
         narrator.console.print(report.next_steps(out, names), markup=False, soft_wrap=True)
     failed = [line.label.strip() for line in lines if not line.total.agrees]
