@@ -2,12 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from conftest import household
+from conftest import HOUSEHOLD, household
 from sqlalchemy import select
 
 from server import intake
 from server.intake import Outcome, Sender
-from server.store import journal
+from server.publishing import publish, release_waiting
+from server.store import journal, submissions
 from server.store.engine import reading, writing
 from server.store.tables import journal as journal_table
 from sync.journal import GENESIS, Draft, Kind, hash_header, hash_payload
@@ -81,6 +82,16 @@ def test_only_one_process_moves_a_cursor_from_where_it_stood(node):
         assert not journal.advance(connection, "test", 0, 4)
     with reading(node.engine) as connection:
         assert journal.cursor(connection, "test") == 5
+
+
+def test_what_was_set_aside_while_its_form_was_published_is_taken_up_at_the_next_start(node):
+    publish(node, 1, HOUSEHOLD.encode(), "household.md", {})
+    late = intake.examine(1, household(), [], SENDER, lambda *_: False)
+    assert intake.record(node.engine, [late]) == [Outcome.QUARANTINED]
+    node.catch_up()
+    assert (release_waiting(node, 1), release_waiting(node, 1)) == (1, 0)
+    with reading(node.engine) as connection:
+        assert submissions.find_submission(connection, 1, "household", "uuid:1")
 
 
 def test_a_submission_and_its_files_are_one_transaction_and_a_new_file_is_news(node):

@@ -70,9 +70,11 @@ def demo(
 
 def _prepare(node: Node, *, as_json: bool) -> None:
     from server import setup
+    from server.publishing import release_waiting
 
     setup.ensure_project(node)
     published = setup.publish_bundled(node)
+    release_waiting(node, setup.PROJECT_ID)
     administrator = setup.ensure_administrator(node)
     lines = [f"published {one.form_id} version {one.version}" for one in published]
     if administrator:
