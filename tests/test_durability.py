@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 
 import httpx2
 import orjson
@@ -76,7 +76,7 @@ class Load:
                 answer = connection.getresponse()
                 answer.read()
                 (self.acknowledged if answer.status == 201 else self.other).append(name)
-        except OSError:
+        except (OSError, HTTPException):
             pass  # the server is gone
         finally:
             connection.close()
