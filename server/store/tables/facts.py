@@ -1,0 +1,48 @@
+"""The facts of this node, its identity, and how far readers have come."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from server.store.tables.keys import rowid
+
+
+class Node(SQLModel, table=True):
+    """This node's identity and the end of its log; locked by whoever appends. One row."""
+
+    __tablename__ = "node"
+    id: int = Field(primary_key=True)
+    origin: str
+    epoch: str
+    position: int = Field(sa_type=BigInteger)
+    seq: int = Field(sa_type=BigInteger)
+    hash: bytes
+    stamp: int = Field(sa_type=BigInteger)
+
+
+class Journal(SQLModel, table=True):
+    """Every fact, in the order this node learnt it. detail and body are NULL once erased."""
+
+    __tablename__ = "journal"
+    __table_args__ = (UniqueConstraint("origin", "epoch", "seq"), Index("journal_key", "key"))
+    position: int = Field(sa_column=rowid())
+    origin: str
+    epoch: str
+    seq: int = Field(sa_type=BigInteger)
+    hash: bytes
+    stamp: int = Field(sa_type=BigInteger)
+    kind: str
+    project_id: int
+    key: bytes | None
+    payload_hash: bytes
+    detail: bytes | None
+    body: bytes | None = Field(sa_type=LargeBinary)
+
+
+class Cursor(SQLModel, table=True):
+    """How far a reader of the journal has come."""
+
+    __tablename__ = "cursor"
+    name: str = Field(primary_key=True)
+    position: int = Field(sa_type=BigInteger)

@@ -1,0 +1,96 @@
+"""Submissions, their revisions and files, and what could not be read."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index, Text
+from sqlmodel import Field, SQLModel
+
+from server.store.tables.keys import rowid
+
+
+class Submission(SQLModel, table=True):
+    """The view of one submission: what is shown of its revisions.
+
+    position: of its first entry here, for pages. answers: JSON of texts, as `forms.instance.to_json` gives them.
+    open_conflicts: differing heads beyond the one shown. problems: JSON list of {path, message}.
+    """
+
+    __tablename__ = "submission"
+    __table_args__ = (Index("submission_page", "project_id", "form_id", "position"),)
+    project_id: int = Field(primary_key=True)
+    form_id: str = Field(primary_key=True)
+    instance_id: str = Field(primary_key=True)
+    position: int = Field(sa_type=BigInteger)
+    current_id: str
+    current_digest: str
+    version: str
+    created_stamp: int = Field(sa_type=BigInteger)
+    updated_stamp: int = Field(sa_type=BigInteger)
+    submitter_id: int | None = Field(sa_type=BigInteger)
+    submitter_name: str
+    device_id: str
+    edits: int
+    open_conflicts: int
+    parent_missing: bool
+    attachments_expected: int
+    attachments_present: int
+    review_state: str | None
+    encrypted: bool
+    problems: str = Field(sa_type=Text)
+    answers: str = Field(sa_type=Text)
+
+
+class Revision(SQLModel, table=True):
+    """One revision of a submission; its bytes stay in the journal at `position`."""
+
+    __tablename__ = "revision"
+    __table_args__ = (
+        Index("revision_root", "project_id", "form_id", "root_id"),
+        Index("revision_deprecated", "project_id", "form_id", "deprecated_id"),
+    )
+    project_id: int = Field(primary_key=True)
+    form_id: str = Field(primary_key=True)
+    instance_id: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
+    content_digest: str
+    deprecated_id: str | None
+    root_id: str
+    version: str
+    position: int = Field(sa_type=BigInteger)
+    stamp: int = Field(sa_type=BigInteger)
+    submitter_id: int | None = Field(sa_type=BigInteger)
+    submitter_name: str
+    device_id: str
+    media: str = Field(sa_type=Text)
+    problems: str = Field(sa_type=Text)
+    encrypted: bool
+
+
+class Attachment(SQLModel, table=True):
+    """A file that arrived with a revision; the same name with other content is another row."""
+
+    __tablename__ = "attachment"
+    project_id: int = Field(primary_key=True)
+    form_id: str = Field(primary_key=True)
+    instance_id: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    sha256: str = Field(primary_key=True)
+    size: int = Field(sa_type=BigInteger)
+    content_type: str
+    position: int = Field(sa_type=BigInteger)
+
+
+class Quarantine(SQLModel, table=True):
+    """What came in and could not be read, kept until somebody looks; released once its form is known."""
+
+    __tablename__ = "quarantine"
+    position: int = Field(sa_column=rowid())
+    project_id: int
+    reason: str
+    form_id: str
+    version: str
+    instance_id: str
+    digest: str
+    size: int = Field(sa_type=BigInteger)
+    stamp: int = Field(sa_type=BigInteger)
+    released: bool
