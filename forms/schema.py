@@ -173,13 +173,40 @@ class Place:
     is_noise: bool = False
 
 
+class Deed(StrEnum):
+    """What is done to an entity. NONE: nothing, by a record that could have done something."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    RESTORE = "restore"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class EntityDeclaration:
+    """A container's `meta/entity`: what a submission does to an entity list.
+
+    path: of the container: "" for the root, else a group's or a repeat's. creates, updates: what the form may do.
+    label: expression, "" when it gives none. properties: path of the field saved to each, by property.
+    Source: ODK Entities 2025.1.
+    """
+
+    dataset: str
+    path: str = ""
+    creates: bool = False
+    updates: bool = False
+    label: str = ""
+    properties: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
 @dataclass(frozen=True)
 class FormSchema:
     """One version of one form.
 
     root: name of the instance's root element. media: file names that the form reads (`crossings.csv`, images),
     in the order the XForm names them. languages: as named in the sheet, default first; ("default",) when it has one.
-    encrypted: the form names a `public_key`, so that what tablets send is sealed.
+    encrypted: the form names a `public_key`, so that what tablets send is sealed. entities: outer containers first.
     """
 
     form_id: str
@@ -190,6 +217,7 @@ class FormSchema:
     languages: tuple[str, ...] = ("default",)
     media: tuple[str, ...] = ()
     encrypted: bool = False
+    entities: tuple[EntityDeclaration, ...] = ()
 
     def walk(self) -> Iterator[Node]:
         """Yield every node, parents before children, in the form's order."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lxml import etree
 
-from forms import xml
+from forms import entities, xml
 from forms.errors import Fault, FormError
 from forms.itext import Texts, media_of
 from forms.lists import EXTERNAL_ITEMSETS, Lists, file_name, searched_file
@@ -66,6 +66,7 @@ def read(data: bytes, marks: SheetMarks = NO_MARKS) -> FormSchema:
     Raises FormError when the bytes are no XForm, or when a mark names a path or a letter that does not exist.
     """
     form = _Form(_parse(data), marks)
+    entities.check_version(form.model.get(f"{ENTITIES}entities-version", ""))
     schema = FormSchema(
         form_id=form.form_id,
         version=form.root.get("version") or form.root.get(f"{ORX}version") or "",
@@ -77,7 +78,7 @@ def read(data: bytes, marks: SheetMarks = NO_MARKS) -> FormSchema:
         encrypted=any(part.get("base64RsaPublicKey") for part in form.model.iterchildren("{*}submission")),
     )
     _check(marks, schema)
-    return schema
+    return replace(schema, entities=entities.declared(form.root, schema))
 
 
 def parse_flags(letters: str) -> frozenset[Flag]:
