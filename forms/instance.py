@@ -127,7 +127,14 @@ def from_json(document: Mapping[str, object], schema: FormSchema) -> Tree:
 
 def to_json(tree: Tree) -> dict[str, object]:
     """Return the tree with texts only, ready for `orjson`: rows as lists, groups as objects, "" for unanswered."""
-    return {name: _plain(child) for name, child in tree.items()}
+    return {name: plain_node(child) for name, child in tree.items()}
+
+
+def plain_node(node: Answer | Tree | tuple[Answer | Tree, ...]) -> object:
+    """Return a part of a tree as `to_json` does the whole."""
+    if isinstance(node, Answer):
+        return node.text
+    return [plain_node(row) for row in node] if isinstance(node, tuple) else to_json(node)
 
 
 def write(header: Header, answers: Tree, schema: FormSchema) -> bytes:
@@ -152,6 +159,15 @@ def canonical_content(answers: Tree, schema: FormSchema) -> bytes:
     A dateTime one millisecond before a full second counts as another: rare, and kept as an edit, never lost.
     """
     return orjson.dumps(_canonical(answers, schema.top), option=orjson.OPT_SORT_KEYS)
+
+
+def canonical_node(node: Answer | Tree | tuple[Answer | Tree, ...], place: Place) -> object:
+    """Return what a part of a tree says, ready for `orjson`: blank when it says nothing. See `canonical_content`."""
+    if isinstance(node, Answer):
+        return values.canonical(place.type, node.text, node.value)
+    return (
+        [canonical_node(row, place) for row in node] if isinstance(node, tuple) else _canonical(node, place)
+    )
 
 
 def content_digest(answers: Tree, schema: FormSchema) -> str:
@@ -248,32 +264,15 @@ def _type_node(node: object, place: Place) -> Answer | Tree | tuple[Answer | Tre
     return tuple(row for row in rows if not isinstance(row, tuple))
 
 
-def _plain(node: Answer | Tree | tuple[Answer | Tree, ...]) -> object:
-    if isinstance(node, Answer):
-        return node.text
-    return [_plain(row) for row in node] if isinstance(node, tuple) else to_json(node)
-
-
 def _canonical(tree: Tree, place: Place) -> dict[str, object]:
     content: dict[str, object] = {}
     for name, child in tree.items():
         below = place.below.get(name, NOWHERE)
         if below.is_noise:
             continue
-        if isinstance(child, Answer):
-            if said := values.canonical(below.type, child.text, child.value):
-                content[name] = said
-        elif isinstance(child, tuple):
-            content[name] = [_canonical_row(row, below) for row in child]
-        elif kept := _canonical(child, below):
-            content[name] = kept
+        if said := canonical_node(child, below):
+            content[name] = said
     return content
-
-
-def _canonical_row(row: Answer | Tree, place: Place) -> object:
-    if isinstance(row, Answer):
-        return values.canonical(place.type, row.text, row.value)
-    return _canonical(row, place)
 
 
 def _write(name: str, node: Answer | Tree, place: Place, parts: list[str], attributes: str = "") -> None:

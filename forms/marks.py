@@ -12,13 +12,13 @@ from dataclasses import replace
 
 from forms import survey_rows
 from forms.errors import Fault, FormError
+from forms.merge_rules import wrong_policy
 from forms.schema import Field, Flag, FormSchema, Node, Repeat
 from forms.workbook import Row, Sheet, Workbook
 from forms.xform import SheetMarks, parse_flags
 
 PREFIX = re.compile(r"\s*chapar\s*::?\s*(.*?)\s*", re.IGNORECASE)
 FLAGS, MERGE, KEY, WHY = "flags", "merge", "key", "why"
-POLICY = re.compile(r"[a-z][a-z_]*")
 
 
 def removed(book: Workbook) -> Workbook:
@@ -92,8 +92,9 @@ def _wrong(kind: str, text: str, node: Node | None, schema: FormSchema) -> Itera
             f"“{text}” stands in a row that is no question.",
             "Write it at the questions that it is meant for.",
         )
-    elif kind == MERGE and not POLICY.fullmatch(text):
-        yield f"“{text}” is no merge policy.", "Write the policy's name in small letters."
+    elif kind == MERGE:
+        if wrong := wrong_policy(_clean(kind, text), node):
+            yield wrong
     elif kind == FLAGS:
         try:
             parse_flags(text)

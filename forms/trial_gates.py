@@ -9,10 +9,11 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from forms.dependence import target
 from forms.fill_form import TabletForm
 from forms.schema import Field, FieldType, Node, Repeat
 from forms.xpath import compile_expression
-from forms.xpath_parser import Axis, Binary, Call, Expr, Literal, Path, walk
+from forms.xpath_parser import Binary, Call, Expr, Literal, walk
 from forms.xpath_values import number_text
 
 Candidates = Mapping[str, frozenset[str]]
@@ -71,7 +72,7 @@ class Gates:
             inside = list(walk(part)) if compares else [part]
             values = frozenset(value for each in inside for value in _values(each))
             for each in inside:
-                path = _path(each, here)
+                path = target(each, here)
                 if isinstance(self.form.schema.by_path.get(path), Field):
                     yield path, values
 
@@ -103,29 +104,3 @@ def _values(expr: Expr) -> Iterator[str]:
             yield from (number_text(number + step) for step in (-1.0, 0.0, 1.0))
         case _:
             pass
-
-
-def _path(expr: Expr, here: str) -> str:
-    """Return the path in the schema that a path in an expression means, "" when it means none.
-
-    here: the path of the node that the expression stands at.
-    """
-    if not isinstance(expr, Path):
-        return ""
-    at = [""] if expr.absolute else here.split("/")
-    match expr.start:
-        case None | Call(name="current"):
-            pass
-        case _:
-            return ""
-    for step in expr.steps[1:] if expr.absolute else expr.steps:
-        match step.axis:
-            case Axis.CHILD:
-                at.append(step.name)
-            case Axis.PARENT:
-                at = at[:-1]
-            case Axis.SELF:
-                pass
-            case Axis.ATTRIBUTE:
-                return ""
-    return "/".join(at)

@@ -1,46 +1,71 @@
-"""The history of one submission: which revisions belong together, which are heads, which one is shown.
+"""The history of one submission: which revisions belong together, what each was made upon, which are heads.
 
 Pure functions of the *set* of revisions: order of arrival, repetition and route change nothing.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from sync.revision import Revision
+from sync.groups import Groups
+from sync.revision import Revision, RevisionKind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class History:
-    """What a set of connected revisions amounts to.
+    """Connected revisions as a directed graph without circles.
 
-    instance_id: names the submission: the instanceID that all edits go back to.
-    shown: the revision to show and export. heads: revisions nobody edited, one for each differing content, the shown
-    one first; more than one is an open conflict. parent_missing: an edit stands without what it edits.
-    edits: revisions that say something else than what they edit.
+    instance_id: names the submission: the instanceID that all edits go back to, here or not.
+    order: parents before children, else in order of receipt; decisions that were undone are left out.
+    parents: for each place in `order`, the places of what it was made upon. ancestors: the same through all
+    generations, as bits. parent_missing: an edit stands without what it edits.
     """
 
     instance_id: str
-    shown: Revision
-    heads: tuple[Revision, ...]
+    order: tuple[Revision, ...]
+    parents: tuple[tuple[int, ...], ...]
+    ancestors: tuple[int, ...]
     parent_missing: bool
-    edits: int
 
-    @property
-    def in_conflict(self) -> bool:
-        """Whether differing heads wait for a person to decide."""
-        return len(self.heads) > 1
+    @cached_property
+    def heads(self) -> tuple[int, ...]:
+        """The places of revisions that nothing was made upon, the last received last."""
+        inner = {parent for parents in self.parents for parent in parents}
+        heads = [place for place in range(len(self.order)) if place not in inner]
+        return tuple(sorted(heads, key=lambda place: self.order[place].rank))
+
+    def is_before(self, one: int, other: int) -> bool:
+        """Whether the revision at `other` was made knowing the one at `one`."""
+        return bool(self.ancestors[other] >> one & 1)
+
+    def latest(self, places: Iterable[int]) -> tuple[int, ...]:
+        """Return the places, ascending, without those that another of them was made knowing."""
+        found = sorted(places)
+        if len(found) < 2:
+            return tuple(found)
+        known = 0
+        kept = []
+        for place in reversed(found):
+            if not known >> place & 1:
+                kept.append(place)
+            known |= self.ancestors[place]
+        return tuple(reversed(kept))
+
+    def are_apart(self, one: int, other: int) -> bool:
+        """Whether neither was made knowing the other."""
+        return one != other and not self.is_before(one, other) and not self.is_before(other, one)
 
 
 def components(revisions: Iterable[Revision]) -> list[tuple[Revision, ...]]:
-    """Group revisions that are linked by instanceID or deprecatedID, each group sorted by digest."""
-    links = _Links()
+    """Group revisions that are linked by instanceID or deprecatedID, each group sorted by digest, each fact once."""
+    links = Groups()
     known = list(revisions)
-    present = {revision.instance_id for revision in known}
     for revision in known:
-        if revision.deprecated_id in present:
+        if revision.deprecated_id:
             links.join(revision.instance_id, revision.deprecated_id)
     groups: dict[str, dict[tuple[str, str], Revision]] = defaultdict(dict)
     for revision in known:
@@ -55,69 +80,163 @@ def history(revisions: Iterable[Revision]) -> History:
     """Return the history of one connected group, as `components` gives it; at least one revision.
 
     An edit's parent is the first received of the revisions that carry the instanceID it deprecates; other revisions
-    under that ID are siblings and stay heads. An edit that changes nothing counts as what it edits. Revisions that deprecate each other in a circle (hostile input) are
-    all heads. Of several heads the one received last is shown, ties broken by the greater digest.
+    under that ID are siblings and stay beside it. Revisions that deprecate each other in a circle (hostile input)
+    have no parents. What was made upon a decision that is undone stands upon what the decision was made upon.
     """
-    ordered = sorted(revisions, key=lambda revision: (revision.stamp, revision.digest))
+    ranked = sorted(revisions, key=lambda revision: revision.rank)
     by_instance: dict[str, Revision] = {}
-    for revision in ordered:
+    by_digest: dict[str, Revision] = {}
+    for revision in ranked:
         by_instance.setdefault(revision.instance_id, revision)
+        by_digest.setdefault(revision.digest, revision)
+    undone = _undone(ranked)
     parents = {
-        revision: by_instance[revision.deprecated_id]
-        for revision in ordered
-        if revision.deprecated_id in by_instance and revision.deprecated_id != revision.instance_id
+        revision.digest: _named(revision, by_instance, by_digest)
+        for revision in ranked
+        if revision.kind is not RevisionKind.WITHDRAWAL
     }
-    writers = {revision: _writer(revision, parents) for revision in ordered}
-    edited = {writers[parent] for child, parent in parents.items() if writers[child] != writers[parent]}
-    written = [revision for revision in ordered if writers[revision] == revision]
-    heads = _distinct([revision for revision in written if revision not in edited] or ordered)
+    parents = _without_circles(parents)
+    kept = [revision for revision in by_digest.values() if revision.digest in parents]
+    order, places = _order([one for one in kept if one.digest not in undone], _lifted(parents, undone))
+    ancestors: list[int] = []
+    for found in places:
+        bits = 0
+        for parent in found:
+            bits |= ancestors[parent] | 1 << parent
+        ancestors.append(bits)
     return History(
-        instance_id=_root(ordered, parents),
-        shown=heads[0],
-        heads=heads,
-        parent_missing=any(r.deprecated_id and r.deprecated_id not in by_instance for r in ordered),
-        edits=sum(revision in parents for revision in written),
+        instance_id=_root(ranked, by_instance, parents),
+        order=order,
+        parents=places,
+        ancestors=tuple(ancestors),
+        parent_missing=any(_misses(one, by_instance, by_digest) for one in order),
     )
 
 
-def _writer(revision: Revision, parents: Mapping[Revision, Revision]) -> Revision:
-    """The revision that first said what this one says: saving again without a change writes nothing."""
-    seen = {revision}
-    while (parent := parents.get(revision)) and parent.content_digest == revision.content_digest:
-        if parent in seen:
-            return min(seen, key=lambda one: (one.stamp, one.digest))
-        seen.add(parent)
-        revision = parent
-    return revision
+def _named(
+    revision: Revision, by_instance: Mapping[str, Revision], by_digest: Mapping[str, Revision]
+) -> tuple[str, ...]:
+    """The digests of the parents that are here."""
+    if revision.kind is not RevisionKind.EDIT:
+        return tuple(sorted({digest for digest in revision.parents if digest in by_digest}))
+    parent = by_instance.get(revision.deprecated_id or "")
+    return (parent.digest,) if parent and parent.instance_id != revision.instance_id else ()
 
 
-def _distinct(tips: list[Revision]) -> tuple[Revision, ...]:
-    """One head for each content, the last received first."""
-    newest: dict[str, Revision] = {}
-    for revision in tips:
-        newest[revision.content_digest] = revision
-    return tuple(
-        sorted(newest.values(), key=lambda revision: (revision.stamp, revision.digest), reverse=True)
-    )
+def _misses(
+    revision: Revision, by_instance: Mapping[str, Revision], by_digest: Mapping[str, Revision]
+) -> bool:
+    if revision.kind is not RevisionKind.EDIT:
+        return any(digest not in by_digest for digest in revision.parents)
+    return bool(revision.deprecated_id) and revision.deprecated_id not in by_instance
 
 
-def _root(ordered: list[Revision], parents: Mapping[Revision, Revision]) -> str:
-    origins = {revision.instance_id for revision in ordered if revision not in parents}
-    return min(origins or {revision.instance_id for revision in ordered})
+def _undone(ranked: Sequence[Revision]) -> frozenset[str]:
+    """The decisions that a withdrawal names which is not itself withdrawn by a later one."""
+    undone: set[str] = set()
+    decisions = {one.digest for one in ranked if one.kind is not RevisionKind.EDIT}
+    for revision in reversed(ranked):
+        if revision.kind is RevisionKind.WITHDRAWAL and revision.digest not in undone:
+            undone.update(decisions.intersection(revision.parents))
+    return frozenset(undone)
 
 
-class _Links:
-    """Disjoint sets of instanceIDs."""
+def _without_circles(parents: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """The same, but what stands in a circle has no parents."""
+    waiting = {child: len(found) for child, found in parents.items()}
+    children = _children(parents)
+    free = [child for child, count in waiting.items() if not count]
+    while free:
+        done = free.pop()
+        del waiting[done]
+        for child in children[done]:
+            waiting[child] -= 1
+            if not waiting[child]:
+                free.append(child)
+    circular = _circular({child: parents[child] for child in waiting})
+    return {child: () if child in circular else found for child, found in parents.items()}
 
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
 
-    def find(self, name: str) -> str:
-        while (above := self._parent.setdefault(name, name)) != name:
-            self._parent[name] = self._parent[above]
-            name = above
-        return name
+def _circular(parents: Mapping[str, tuple[str, ...]]) -> set[str]:
+    """What stands in a circle, of what stands in one or below one: nothing there remains without a child."""
+    children = dict.fromkeys(parents, 0)
+    for found in parents.values():
+        for parent in found:
+            if parent in children:
+                children[parent] += 1
+    leaves = [child for child, count in children.items() if not count]
+    while leaves:
+        leaf = leaves.pop()
+        del children[leaf]
+        for parent in parents[leaf]:
+            if parent in children:
+                children[parent] -= 1
+                if not children[parent]:
+                    leaves.append(parent)
+    return set(children)
 
-    def join(self, left: str, right: str) -> None:
-        low, high = sorted((self.find(left), self.find(right)))
-        self._parent[high] = low
+
+def _lifted(parents: Mapping[str, tuple[str, ...]], undone: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    """The same without what is undone: its children stand upon its parents."""
+    if not undone:
+        return dict(parents)
+    found: dict[str, tuple[str, ...]] = {}
+    for child, named in parents.items():
+        above: set[str] = set()
+        waiting, seen = list(named), set(named)
+        while waiting:
+            parent = waiting.pop()
+            if parent not in undone:
+                above.add(parent)
+                continue
+            waiting += [one for one in parents[parent] if one not in seen]
+            seen.update(parents[parent])
+        found[child] = tuple(sorted(above))
+    return found
+
+
+def _order(
+    revisions: Sequence[Revision], parents: Mapping[str, tuple[str, ...]]
+) -> tuple[tuple[Revision, ...], tuple[tuple[int, ...], ...]]:
+    """The revisions, parents first, else by rank; and the places of each one's parents."""
+    by_digest = {revision.digest: revision for revision in revisions}
+    waiting = {digest: len(parents[digest]) for digest in by_digest}
+    children = _children({digest: parents[digest] for digest in by_digest})
+    ready = [(by_digest[digest].rank) for digest, count in waiting.items() if not count]
+    heapq.heapify(ready)
+    order: list[Revision] = []
+    place: dict[str, int] = {}
+    while ready:
+        _, digest = heapq.heappop(ready)
+        place[digest] = len(order)
+        order.append(by_digest[digest])
+        for child in children[digest]:
+            waiting[child] -= 1
+            if not waiting[child]:
+                heapq.heappush(ready, by_digest[child].rank)
+    places = (tuple(sorted(place[parent] for parent in parents[one.digest])) for one in order)
+    return tuple(order), tuple(places)
+
+
+def _children(parents: Mapping[str, tuple[str, ...]]) -> dict[str, list[str]]:
+    children: dict[str, list[str]] = {digest: [] for digest in parents}
+    for child, found in parents.items():
+        for parent in found:
+            if parent in children:
+                children[parent].append(child)
+    return children
+
+
+def _root(
+    ranked: Sequence[Revision],
+    by_instance: Mapping[str, Revision],
+    parents: Mapping[str, tuple[str, ...]],
+) -> str:
+    """The instanceID that nothing here goes back from: of a first revision, or of what an edit misses."""
+    edits = [one for one in ranked if one.kind is RevisionKind.EDIT]
+    origins = {
+        one.deprecated_id if one.deprecated_id and one.deprecated_id not in by_instance else one.instance_id
+        for one in edits or ranked
+        if not parents.get(one.digest)
+    }
+    return min(origins or {one.instance_id for one in ranked})
