@@ -6,11 +6,13 @@ outside the transaction, so that the writer waits for the rows only.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import traceback
 from collections.abc import Callable, Iterable
 from itertools import takewhile
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Engine, delete
@@ -21,12 +23,12 @@ from forms import instance
 from forms.errors import InstanceError
 from forms.schema import FieldType, FormSchema
 from server.store import accounts, arrivals, forms, journal, quarantine
-from server.store.arrivals import NewRevision
+from server.store.arrivals import NewRevision, Sources
 from server.store.engine import reading, writing
 from server.store.journal import Record
 from server.store.tables import STATE
 from sync.journal import Kind
-from sync.revision import Revision
+from sync.revision import Revision, RevisionKind
 
 CURSOR = "state"
 STEP_MAX = 256
@@ -34,7 +36,7 @@ STEP_BYTES_MAX = 16_000_000
 PROBLEMS_MAX = 200
 POLL_S = 0.25
 GATHER_S = 0.1
-ARRIVED = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE})
+ARRIVED = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE, Kind.DECISION})
 
 NOT_THE_ENTRY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, OSError, MemoryError)
 """The database's or the machine's trouble: to be tried again, not to be blamed on an entry."""
@@ -172,19 +174,45 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
         elif record.kind is Kind.ATTACHMENT:
             attachments.append(arrivals.attachment_row(record, detail))
         elif detail:
-            revisions.append(_read_revision(connection, schemas, record, detail))
+            revisions.append(_read_entry(connection, schemas, record, detail))
             if "released_from" in detail:
                 released.append(record)
 
-    def read_answers(position: int) -> NewRevision:
+    def read_again(position: int) -> NewRevision:
         record = journal.read_entry(connection, position)
-        return _read_revision(connection, schemas, record, orjson.loads(record.detail))
+        return _read_entry(connection, schemas, record, orjson.loads(record.detail))
 
-    return arrivals.changes(connection, revisions, attachments, quarantined, released, read_answers)
+    sources = Sources(read_again, lambda form: schemas.line(connection, *form))
+    return arrivals.changes(connection, revisions, attachments, quarantined, released, sources)
+
+
+def _read_entry(
+    connection: Connection, schemas: forms.Schemas, record: Record, detail: dict[str, Any]
+) -> NewRevision:
+    if record.kind is Kind.DECISION:
+        return _read_decision(record, detail)
+    return _read_revision(connection, schemas, record, detail)
+
+
+def _read_decision(record: Record, detail: dict[str, Any]) -> NewRevision:
+    return NewRevision(
+        record=record,
+        detail=detail | {"version": "", "device_id": ""},
+        revision=Revision(
+            instance_id=detail["instance_id"],
+            digest=hashlib.sha256(record.detail).hexdigest(),
+            content_digest="",
+            deprecated_id=detail["deprecated_id"],
+            stamp=record.stamp,
+            kind=RevisionKind(detail["kind"]),
+            parents=tuple(detail["parents"]),
+        ),
+        cells=orjson.dumps(detail["cells"]).decode(),
+    )
 
 
 def _read_revision(
-    connection: Connection, schemas: forms.Schemas, record: Record, detail: dict[str, str]
+    connection: Connection, schemas: forms.Schemas, record: Record, detail: dict[str, Any]
 ) -> NewRevision:
     schema = schemas.find(connection, record.project_id, detail["form_id"], detail["version"])
     assert schema is not None, "only submissions of known forms become entries of kind submission"
@@ -211,9 +239,10 @@ def _read_revision(
             deprecated_id=detail["deprecated_id"] or None,
             stamp=record.stamp,
         ),
+        tree=None if read.header.encrypted or not read.answers else read.answers,
         answers=orjson.dumps(instance.to_json(read.answers)).decode(),
         problems=orjson.dumps(problems).decode(),
-        media=orjson.dumps(sorted(_media(read.answers, schema))).decode(),
+        media=frozenset(_media(read.answers, schema)),
         encrypted=read.header.encrypted,
     )
 

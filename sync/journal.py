@@ -22,6 +22,7 @@ class Kind(StrEnum):
     SUBMISSION = "submission"
     ATTACHMENT = "attachment"
     QUARANTINE = "quarantine"
+    DECISION = "decision"
     FORM = "form"
     FORM_MEDIA = "form_media"
     APP_USER = "app_user"

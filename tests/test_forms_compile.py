@@ -159,14 +159,14 @@ def test_a_repeat_keeps_its_count_and_its_rows_their_defaults() -> None:
 def test_the_sheets_own_columns_become_marks_and_never_reach_the_form() -> None:
     columns = "type | name | label | chapar::flags | Chapar::Merge | chapar::key"
     rows = (
-        "text | a | A | R p | latest | ",
+        "text | a | A | R p | later | ",
         "begin_repeat | r | R | | | ${id}",
         "text | id | I | | |",
         "end_repeat | | | | |",
     )
     form = compiled(survey(columns, *rows))
 
-    assert form.marks == xform.SheetMarks({"/a": "RP"}, {"/a": "latest"}, {"/r": "id"})
+    assert form.marks == xform.SheetMarks({"/a": "RP"}, {"/a": "later"}, {"/r": "id"})
     assert form.schema.fields[0].flags == {Flag.REQUIRED, Flag.PERSONAL}
     assert form.schema.repeats[0].row_key == "id"
     assert b"chapar" not in form.xform.lower()

@@ -4,57 +4,67 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sync.history import components, history
-from sync.revision import Revision
+from sync.revision import Revision, RevisionKind
 
 
 def revision(instance_id, content, deprecates=None, stamp=1):
     return Revision(instance_id, f"{instance_id}:{content}:{deprecates}", content, deprecates, stamp)
 
 
-def test_one_revision_is_its_own_submission():
-    only = history([revision("a", "x")])
-    assert (only.instance_id, only.in_conflict, only.edits) == ("a", False, 0)
+def decision(name, kind, parents, stamp=9):
+    digests = tuple(parent.digest for parent in parents)
+    return Revision(name, f"{name}:{digests}", "", parents[0].instance_id, stamp, kind, digests)
 
 
-def test_an_edit_is_shown_and_the_submission_keeps_its_first_name():
-    edited = history([revision("a", "x"), revision("b", "y", "a", stamp=2)])
-    assert (edited.instance_id, edited.shown.instance_id, edited.edits) == ("a", "b", 1)
-    assert not edited.in_conflict
+def parents_of(past):
+    return {
+        one.instance_id: [past.order[place].instance_id for place in places]
+        for one, places in zip(past.order, past.parents, strict=True)
+    }
 
 
-def test_two_edits_of_one_revision_are_a_conflict_that_keeps_both():
-    torn = history([revision("a", "x"), revision("b", "y", "a", 2), revision("c", "z", "a", 3)])
-    assert [head.instance_id for head in torn.heads] == ["c", "b"]
+def test_the_submission_keeps_the_name_of_its_first_revision():
+    edited = history([revision("b", "y", "a", stamp=2), revision("a", "x")])
+    assert (edited.instance_id, parents_of(edited)) == ("a", {"a": [], "b": ["a"]})
 
 
-def test_two_edits_that_say_the_same_are_no_conflict():
-    agreed = history([revision("a", "x"), revision("b", "y", "a", 2), revision("c", "y", "a", 3)])
-    assert not agreed.in_conflict
-
-
-def test_saving_again_without_a_change_does_not_compete_with_a_change():
-    saved = history([revision("a", "x"), revision("b", "y", "a", 2), revision("c", "x", "a", 3)])
-    assert (saved.shown.instance_id, saved.in_conflict, saved.edits) == ("b", False, 1)
-
-
-def test_other_content_under_one_instance_id_is_a_conflict():
-    siblings = history([revision("a", "x"), revision("a", "y", stamp=2)])
-    assert siblings.in_conflict
-    assert siblings.edits == 0
-
-
-def test_an_edit_before_its_parent_stands_and_joins_later():
-    early = revision("b", "y", "a", 1)
-    assert history([early]).parent_missing
+def test_an_edit_before_its_parent_bears_its_parents_name():
+    early = revision("b", "y", "a")
+    assert (history([early]).instance_id, history([early]).parent_missing) == ("a", True)
     joined = history([early, revision("a", "x", stamp=2)])
-    assert (joined.instance_id, joined.shown, joined.parent_missing) == ("a", early, False)
+    assert (joined.instance_id, joined.parent_missing) == ("a", False)
 
 
-def test_revisions_that_deprecate_each_other_all_stay_visible():
+def test_two_edits_of_what_is_missing_are_one_submission():
+    (group,) = components([revision("b", "y", "a"), revision("c", "z", "a")])
+    assert history(group).instance_id == "a"
+
+
+def test_an_edit_stands_upon_the_first_received_of_siblings():
+    first, second = revision("a", "x", stamp=1), revision("a", "y", stamp=2)
+    past = history([second, revision("b", "z", "a", 3), first])
+    assert past.order[past.parents[2][0]] == first
+
+
+def test_revisions_that_deprecate_each_other_have_no_parents():
     circle = [revision("a", "x", "b"), revision("b", "y", "a", 2)]
-    assert {head.instance_id for head in history(circle).heads} == {"a", "b"}
-    assert history([revision("a", "x", "b"), revision("b", "x", "a", 2)]).shown.content_digest == "x"
-    assert history([revision("a", "x", "a")]).shown.instance_id == "a"
+    assert parents_of(history(circle)) == {"a": [], "b": []}
+    assert parents_of(history([revision("a", "x", "a")])) == {"a": []}
+    below = history([*circle, revision("c", "z", "b", 3)])
+    assert parents_of(below) == {"a": [], "b": [], "c": ["b"]}
+
+
+def test_a_decision_that_is_withdrawn_leaves_its_parents_to_what_stood_upon_it():
+    one, two = revision("a", "x"), revision("a", "y", stamp=2)
+    chosen = decision("r", RevisionKind.RESOLUTION, [one, two], 3)
+    later = revision("d", "z", "r", 4)
+    past = history([one, two, chosen, later, decision("u", RevisionKind.WITHDRAWAL, [chosen], 5)])
+    assert parents_of(past) == {"a": [], "d": ["a", "a"]}
+
+
+def test_only_decisions_can_be_withdrawn():
+    one = revision("a", "x")
+    assert history([one, decision("u", RevisionKind.WITHDRAWAL, [one])]).order == (one,)
 
 
 IDS = st.sampled_from("abcde")
@@ -75,19 +85,10 @@ def test_order_and_repetition_change_nothing(revisions, random):
 
 
 @given(REVISIONS)
-def test_every_revision_is_in_one_component_and_every_head_was_received(revisions):
-    groups = components(revisions)
-    assert {r.digest for group in groups for r in group} == {r.digest for r in revisions}
-    for group in groups:
-        assert set(history(group).heads) <= set(group)
-
-
-@given(REVISIONS)
-def test_content_that_nobody_edited_is_always_a_head(revisions):
-    deprecated = {r.deprecated_id for r in revisions}
-    for group in components(revisions):
-        heads = {head.content_digest for head in history(group).heads}
-        untouched = {
-            r.content_digest for r in group if not r.deprecated_id and r.instance_id not in deprecated
-        }
-        assert untouched <= heads
+def test_every_revision_is_in_one_history_and_after_its_parents(revisions):
+    pasts = [history(group) for group in components(revisions)]
+    assert {r.digest for past in pasts for r in past.order} == {r.digest for r in revisions}
+    for past in pasts:
+        for place, parents in enumerate(past.parents):
+            assert all(parent < place for parent in parents)
+            assert all(past.is_before(parent, place) for parent in parents)

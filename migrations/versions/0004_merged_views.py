@@ -1,5 +1,7 @@
 """merged views
 
+What is derived of submissions has other columns: dropped, and derived again from the journal at the next start.
+
 Revision ID: 0004
 Revises: 0003
 """
@@ -12,10 +14,104 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
+DERIVED = ("project", "form", "form_version", "form_media", "quarantine", "app_user", "cursor")
+
 
 def upgrade() -> None:
-    pass
+    for table in ("submission", "revision", "attachment"):
+        op.drop_table(table)
+    for table in DERIVED:
+        op.execute(sa.delete(sa.table(table)))
+
+    op.create_table(
+        "submission",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("current_id", sa.String(), nullable=False),
+        sa.Column("current_digest", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("created_stamp", sa.BigInteger(), nullable=False),
+        sa.Column("updated_stamp", sa.BigInteger(), nullable=False),
+        sa.Column("submitter_id", sa.BigInteger(), nullable=True),
+        sa.Column("submitter_name", sa.String(), nullable=False),
+        sa.Column("device_id", sa.String(), nullable=False),
+        sa.Column("edits", sa.Integer(), nullable=False),
+        sa.Column("open_conflicts", sa.Integer(), nullable=False),
+        sa.Column("parent_missing", sa.Boolean(), nullable=False),
+        sa.Column("attachments_expected", sa.Integer(), nullable=False),
+        sa.Column("attachments_present", sa.Integer(), nullable=False),
+        sa.Column("review_state", sa.String(), nullable=True),
+        sa.Column("encrypted", sa.Boolean(), nullable=False),
+        sa.Column("is_merged", sa.Boolean(), nullable=False),
+        sa.Column("is_deleted", sa.Boolean(), nullable=False),
+        sa.Column("files", sa.Text(), nullable=False),
+        sa.Column("problems", sa.Text(), nullable=False),
+        sa.Column("answers", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id"),
+    )
+    op.create_index("submission_page", "submission", ["project_id", "form_id", "position"], unique=False)
+    op.create_table(
+        "revision",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("content_digest", sa.String(), nullable=False),
+        sa.Column("deprecated_id", sa.String(), nullable=True),
+        sa.Column("root_id", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.Column("submitter_id", sa.BigInteger(), nullable=True),
+        sa.Column("submitter_name", sa.String(), nullable=False),
+        sa.Column("device_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("parents", sa.Text(), nullable=False),
+        sa.Column("cells", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("encrypted", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id", "digest"),
+    )
+    op.create_index("revision_root", "revision", ["project_id", "form_id", "root_id"], unique=False)
+    op.create_index(
+        "revision_deprecated", "revision", ["project_id", "form_id", "deprecated_id"], unique=False
+    )
+    op.create_table(
+        "attachment",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("content_type", sa.String(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id", "name", "sha256"),
+    )
+    op.create_table(
+        "conflict",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("cells", sa.Text(), nullable=False),
+        sa.Column("candidates", sa.Text(), nullable=False),
+        sa.Column("policy", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("seen", sa.String(), nullable=False),
+        sa.Column("decision", sa.String(), nullable=False),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id", "id"),
+    )
+    op.create_index(
+        "conflict_page", "conflict", ["project_id", "form_id", "state", "stamp", "id"], unique=False
+    )
 
 
 def downgrade() -> None:
-    pass
+    raise NotImplementedError("the journal is kept; derive the state again with the older release")

@@ -89,7 +89,7 @@ def iter_pages(connection: Connection, scope: Scope, *, media: bool) -> Iterator
             version = _first_version(connection, one)
             rows[0].append([iso(one.created_stamp), *cells, *_about(one, status, version)])
             if media and names:
-                files += _media(connection, one, names)
+                files += _media(one, names)
         yield Page(rows, tuple(files))
         after = found[-1].position
 
@@ -135,18 +135,11 @@ def _sealed_status(connection: Connection, one: StoredSubmission) -> str:
     return NOT_DECRYPTED if name in here else NOT_HERE
 
 
-def _media(connection: Connection, one: StoredSubmission, names: set[str]) -> list[MediaFile]:
-    """The files named by the shown answers: what came with the shown revision, else what came last."""
-    by_name: dict[str, StoredAttachment] = {}
-    for file in sorted(
-        _attachments(connection, one), key=lambda file: (file.instance_id == one.current_id, file.position)
-    ):
-        by_name[file.name] = file
+def _media(one: StoredSubmission, names: set[str]) -> list[MediaFile]:
+    """The files named by the shown answers."""
+    here = orjson.loads(one.files)
     folder = folder_name(one.instance_id)
-    return [
-        MediaFile(f"{folder}/{own}", by_name[name].sha256)
-        for name, own in own_names(names & by_name.keys()).items()
-    ]
+    return [MediaFile(f"{folder}/{own}", here[name]) for name, own in own_names(names & here.keys()).items()]
 
 
 def _attachments(connection: Connection, one: StoredSubmission) -> Sequence[StoredAttachment]:

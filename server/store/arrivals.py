@@ -1,10 +1,11 @@
-"""Deriving a form's submissions from what arrived: which rows its revisions and attachments make.
+"""Deriving a form's submissions from what arrived: which rows its revisions, decisions and attachments make.
 
 Computed on a connection that only reads; what it changes comes back as functions of one that writes.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,28 +14,40 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, delete, or_, select, update
 
+from forms.instance import Tree
+from server import merging
+from server.merging import FormLine, Merged, Read
 from server.store import quarantine
 from server.store.dialect import insert_ignore, upsert
 from server.store.journal import Record
-from server.store.submissions import FormKey, chunks, of_form
-from server.store.tables import attachment, revision, submission
-from sync.history import History, components, history
-from sync.revision import Revision
+from server.store.submissions import FormKey, chunks, of_form, revision_of
+from server.store.tables import attachment, conflict, revision, submission
+from sync.history import components
+from sync.revision import Revision, RevisionKind
+from sync.view import Candidate
 
 Change = Callable[[Connection], None]
+Members = Mapping[str, Mapping[str, Any]]
+"""Rows of `revision` by digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewRevision:
-    """A revision just read from its entry. answers, problems, media: JSON."""
+    """A revision just read from its entry.
+
+    answers, problems: JSON. media: the file names that the answers mention. tree: None when nobody here can read the
+    answers, and for decisions. cells: JSON of what a decision gives.
+    """
 
     record: Record
     detail: Mapping[str, Any]
     revision: Revision
-    answers: str
-    problems: str
-    media: str
-    encrypted: bool
+    tree: Tree | None = None
+    answers: str = "{}"
+    problems: str = "[]"
+    media: frozenset[str] = frozenset()
+    encrypted: bool = False
+    cells: str = "{}"
 
     @property
     def form(self) -> FormKey:
@@ -56,10 +69,23 @@ class NewRevision:
             "submitter_id": self.detail["submitter_id"],
             "submitter_name": self.detail["submitter_name"],
             "device_id": self.detail["device_id"],
-            "media": self.media,
-            "problems": self.problems,
+            "kind": self.revision.kind.value,
+            "parents": orjson.dumps(self.revision.parents).decode(),
+            "cells": self.cells,
+            "reason": self.detail.get("reason", ""),
             "encrypted": self.encrypted,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where what is already stored comes from.
+
+    read_again: reads the revision whose entry stands at a position. line: all versions of a form.
+    """
+
+    read_again: Callable[[int], NewRevision]
+    line: Callable[[FormKey], FormLine]
 
 
 def changes(
@@ -68,12 +94,9 @@ def changes(
     attachments: Sequence[Mapping[str, Any]],
     quarantined: Sequence[Mapping[str, Any]],
     released: Sequence[Record],
-    read_again: Callable[[int], NewRevision],
+    sources: Sources,
 ) -> list[Change]:
-    """Return what these arrivals change, computed on `connection` (which only reads).
-
-    read_again: reads the revision whose entry stands at a position, for a head that is shown once more.
-    """
+    """Return what these arrivals change, computed on `connection` (which only reads)."""
     done: list[Change] = [
         partial(insert_ignore, table=attachment, rows=attachments),
         partial(quarantine.keep, rows=quarantined),
@@ -90,7 +113,7 @@ def changes(
     for form, names in touched.items():
         of_this = [one for one in new if one.form == form]
         arrived = [row for row in attachments if (row["project_id"], row["form_id"]) == form]
-        done += _changes_of_form(connection, form, names, of_this, arrived, read_again)
+        done += _changes_of_form(connection, form, names, of_this, arrived, sources)
     return done
 
 
@@ -100,69 +123,171 @@ def _changes_of_form(
     names: set[str],
     new: Sequence[NewRevision],
     arrived: Sequence[Mapping[str, Any]],
-    read_again: Callable[[int], NewRevision],
+    sources: Sources,
 ) -> list[Change]:
-    stored = _connected(connection, form, names)
-    rows = {(row["instance_id"], row["digest"]): row for row in stored}
-    fresh = {(one.revision.instance_id, one.revision.digest): one for one in new}
-    fresh = {key: one for key, one in fresh.items() if key not in rows}
-    before = {str(row["root_id"]) for row in stored}
-    present = _present(connection, form, {key[0] for key in [*rows, *fresh]}, arrived)
-    inserts, moved, upserts = [], [], []
-    everything = [one.revision for one in fresh.values()] + [_revision(row) for row in stored]
-    for group in components(everything):
-        past = history(group)
-        members: list[Mapping[str, Any]] = []
-        for one in group:
-            key = (one.instance_id, one.digest)
-            if key in fresh:
-                members.append(fresh[key].row)
-                inserts.append(fresh[key].row | {"root_id": past.instance_id})
-            else:
-                members.append(rows[key])
-                if rows[key]["root_id"] != past.instance_id:
-                    moved.append((key, past.instance_id))
-        shown_key = (past.shown.instance_id, past.shown.digest)
-        shown = fresh.get(shown_key) or read_again(rows[shown_key]["position"])
-        upserts.append(_submission_row(past, members, shown, present))
-        before.discard(past.instance_id)
+    stored = {row["digest"]: row for row in _connected(connection, form, names)}
+    fresh: dict[str, NewRevision] = {}
+    for one in new:
+        if one.revision.digest not in stored:
+            fresh.setdefault(one.revision.digest, one)
+    roots = {str(row["root_id"]) for row in stored.values()}
+    rows: dict[str, Mapping[str, Any]] = {**stored, **{digest: one.row for digest, one in fresh.items()}}
+    files = _files(connection, form, {row["instance_id"] for row in rows.values()}, arrived)
+    inserts, moved, upserts, conflicts = [], [], [], []
+    contested = set()
+
+    def read(digest: str) -> NewRevision:
+        return fresh.get(digest) or sources.read_again(stored[digest]["position"])
+
+    for group in components([revision_of(row) for row in rows.values()]):
+        members = {one.digest: rows[one.digest] for one in group}
+        row: dict[str, Any] | None
+        if len(group) == 1 and group[0].kind is RevisionKind.EDIT:
+            root, row = _single(read(group[0].digest), files)
+        else:
+            reads = [read(one.digest) for one in group]
+            merged = merging.merge(sources.line(form), [_read(one, files) for one in reads])
+            root = merged.view.history.instance_id
+            row = _merged(merged, members, {one.revision.digest: one for one in reads})
+            conflicts += _conflicts(form, merged, members)
+            contested.add(root)
+        if row is not None:
+            upserts.append(row)
+            roots.discard(root)
+        for digest, member in members.items():
+            if digest in fresh:
+                inserts.append({**member, "root_id": root})
+            elif member["root_id"] != root:
+                moved.append((digest, root))
     return [
         partial(insert_ignore, table=revision, rows=inserts),
         partial(_move, form=form, moved=moved),
-        partial(_forget, form=form, roots=before),
+        partial(_forget, form=form, roots=roots),
         partial(upsert, table=submission, rows=upserts),
+        partial(_contest, form=form, roots=contested | roots, rows=conflicts),
     ]
 
 
-def _submission_row(
-    past: History, members: Sequence[Mapping[str, Any]], shown: NewRevision, present: Mapping[str, set[str]]
-) -> dict[str, Any]:
-    first = min(members, key=lambda row: (row["stamp"], row["digest"]))
-    here = set().union(*(present.get(row["instance_id"], set()) for row in members))
-    expected = set(orjson.loads(shown.media))
-    return {
-        "project_id": shown.record.project_id,
-        "form_id": shown.detail["form_id"],
-        "instance_id": past.instance_id,
-        "position": min(row["position"] for row in members),
-        "current_id": past.shown.instance_id,
-        "current_digest": past.shown.digest,
-        "version": shown.detail["version"],
-        "created_stamp": first["stamp"],
-        "updated_stamp": max(row["stamp"] for row in members),
-        "submitter_id": first["submitter_id"],
-        "submitter_name": first["submitter_name"],
-        "device_id": first["device_id"],
-        "edits": past.edits,
-        "open_conflicts": len(past.heads) - 1,
-        "parent_missing": past.parent_missing,
-        "attachments_expected": len(expected),
-        "attachments_present": len(expected & here),
-        "review_state": "edited" if past.edits else None,
-        "encrypted": shown.encrypted,
-        "problems": shown.problems,
-        "answers": shown.answers,
+def _single(only: NewRevision, files: Mapping[str, Mapping[str, str]]) -> tuple[str, dict[str, Any]]:
+    """The submission of one revision: its own answers, without a look at the cells."""
+    past = only.revision
+    missing = past.deprecated_id if past.deprecated_id != past.instance_id else None
+    root = missing or past.instance_id
+    shown = {name: sha256 for name, sha256 in files.get(past.instance_id, {}).items() if name in only.media}
+    return root, _about([only.row]) | {
+        "instance_id": root,
+        "current_id": past.instance_id,
+        "current_digest": past.digest,
+        "version": only.detail["version"],
+        "edits": 0,
+        "open_conflicts": 0,
+        "parent_missing": missing is not None,
+        "attachments_expected": len(only.media),
+        "attachments_present": len(shown),
+        "review_state": None,
+        "encrypted": only.encrypted,
+        "is_merged": False,
+        "is_deleted": False,
+        "files": orjson.dumps(shown, option=orjson.OPT_SORT_KEYS).decode(),
+        "problems": only.problems,
+        "answers": only.answers,
     }
+
+
+def _merged(merged: Merged, members: Members, reads: Mapping[str, NewRevision]) -> dict[str, Any] | None:
+    """The submission of several revisions; None while there are only decisions about it."""
+    seen, current = merged.view, merged.view.current
+    if current is None:
+        return None
+    shown = reads[current.digest]
+    answers, problems = shown.answers, shown.problems
+    if not shown.encrypted:
+        answers = orjson.dumps(merged.document).decode()
+        problems = orjson.dumps(merging.problems(merged)).decode()
+    edits = [row for row in members.values() if row["kind"] == RevisionKind.EDIT]
+    return _about(edits) | {
+        "instance_id": seen.history.instance_id,
+        "current_id": current.instance_id,
+        "current_digest": current.digest,
+        "version": merged.schema.version if not shown.encrypted else shown.detail["version"],
+        "edits": seen.edits,
+        "open_conflicts": len(seen.conflicts),
+        "parent_missing": seen.history.parent_missing,
+        "attachments_expected": len(merged.named),
+        "attachments_present": len(merged.files),
+        "review_state": "edited" if seen.edits else None,
+        "encrypted": shown.encrypted,
+        "is_merged": True,
+        "is_deleted": seen.is_deleted,
+        "files": orjson.dumps(merged.files, option=orjson.OPT_SORT_KEYS).decode(),
+        "problems": problems,
+        "answers": answers,
+    }
+
+
+def _about(edits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What does not depend on the answers: when it came, from whom. At least one edit."""
+    first = min(edits, key=lambda row: (row["stamp"], row["digest"]))
+    return {name: first[name] for name in ("project_id", "form_id", *SENDER)} | {
+        "position": min(row["position"] for row in edits),
+        "created_stamp": first["stamp"],
+        "updated_stamp": max(row["stamp"] for row in edits),
+    }
+
+
+SENDER = ("submitter_id", "submitter_name", "device_id")
+
+
+def _conflicts(form: FormKey, merged: Merged, members: Members) -> list[dict[str, Any]]:
+    seen = merged.view
+    found = []
+    for one in (*seen.conflicts, *seen.settled):
+        state = "settled" if one.policy else "open"
+        about = (one.kind.value, one.path, one.cells, one.policy, state, one.state_digest, "")
+        found.append(_conflict_row(form, seen.history.instance_id, about, one.candidates, members))
+    for decision in seen.decisions:
+        for cell, sides in decision.candidates.items():
+            if len(sides) > 1:
+                about = ("value", cell, (cell,), "", "resolved", "", decision.revision.digest)
+                found.append(_conflict_row(form, seen.history.instance_id, about, sides, members))
+    return found
+
+
+def _conflict_row(
+    form: FormKey,
+    root: str,
+    about: tuple[str, str, tuple[str, ...], str, str, str, str],
+    candidates: Sequence[Candidate],
+    members: Members,
+) -> dict[str, Any]:
+    kind, path, cells, policy, state, seen, decision = about
+    name = orjson.dumps([*form, root, kind, cells, decision])
+    sides = [
+        {"cells": {cell: answer.text for cell, answer in one.cells.items()}, "revisions": one.writers}
+        for one in candidates
+    ]
+    return {
+        "project_id": form[0],
+        "form_id": form[1],
+        "instance_id": root,
+        "id": hashlib.sha256(name).hexdigest()[:16],
+        "kind": kind,
+        "path": path,
+        "cells": orjson.dumps(cells).decode(),
+        "candidates": orjson.dumps(sides).decode(),
+        "policy": policy,
+        "state": state,
+        "seen": seen,
+        "decision": decision,
+        "stamp": max(members[digest]["stamp"] for one in candidates for digest in one.writers),
+    }
+
+
+def _read(one: NewRevision, files: Mapping[str, Mapping[str, str]]) -> Read:
+    past = one.revision
+    return Read(
+        past, one.detail["version"], one.tree, merging.decode(one.cells), files.get(past.instance_id, {})
+    )
 
 
 def _connected(connection: Connection, form: FormKey, names: set[str]) -> list[dict[str, Any]]:
@@ -180,37 +305,25 @@ def _connected(connection: Connection, form: FormKey, names: set[str]) -> list[d
     return rows
 
 
-def _present(
+def _files(
     connection: Connection, form: FormKey, names: set[str], arrived: Sequence[Mapping[str, Any]]
-) -> dict[str, set[str]]:
-    """File names that are here, by instanceID."""
-    here: dict[str, set[str]] = {}
+) -> dict[str, dict[str, str]]:
+    """The files that are here, instanceID → name → SHA-256: of two with one name that came later."""
+    columns = [attachment.c[name] for name in ("instance_id", "name", "sha256", "stamp")]
+    found = list(arrived)
     for some in chunks(names):
-        query = select(attachment.c.instance_id, attachment.c.name).where(
-            *of_form(attachment, form), attachment.c.instance_id.in_(some)
-        )
-        for instance_id, name in connection.execute(query):
-            here.setdefault(instance_id, set()).add(name)
-    for row in arrived:
-        here.setdefault(row["instance_id"], set()).add(row["name"])
+        query = select(*columns).where(*of_form(attachment, form), attachment.c.instance_id.in_(some))
+        found += map(dict, connection.execute(query).mappings())
+    here: dict[str, dict[str, str]] = {}
+    for row in sorted(found, key=lambda row: (row["stamp"], row["sha256"])):
+        here.setdefault(row["instance_id"], {})[row["name"]] = row["sha256"]
     return here
 
 
-def _revision(row: Mapping[str, Any]) -> Revision:
-    return Revision(
-        row["instance_id"], row["digest"], row["content_digest"], row["deprecated_id"], row["stamp"]
-    )
-
-
-def _move(connection: Connection, form: FormKey, moved: Sequence[tuple[tuple[str, str], str]]) -> None:
-    for (instance_id, digest), root_id in moved:
-        connection.execute(
-            update(revision)
-            .where(
-                *of_form(revision, form), revision.c.instance_id == instance_id, revision.c.digest == digest
-            )
-            .values(root_id=root_id)
-        )
+def _move(connection: Connection, form: FormKey, moved: Sequence[tuple[str, str]]) -> None:
+    for digest, root_id in moved:
+        query = update(revision).where(*of_form(revision, form), revision.c.digest == digest)
+        connection.execute(query.values(root_id=root_id))
 
 
 def _forget(connection: Connection, form: FormKey, roots: set[str]) -> None:
@@ -221,10 +334,20 @@ def _forget(connection: Connection, form: FormKey, roots: set[str]) -> None:
         )
 
 
+def _contest(
+    connection: Connection, form: FormKey, roots: set[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Put these conflicts in the place of those that the submissions had."""
+    for some in chunks(roots):
+        connection.execute(delete(conflict).where(*of_form(conflict, form), conflict.c.instance_id.in_(some)))
+    insert_ignore(connection, conflict, rows)
+
+
 def attachment_row(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of `attachment` for an entry."""
     names = ("form_id", "instance_id", "name", "sha256", "size", "content_type")
     return {name: detail[name] for name in names} | {
         "project_id": record.project_id,
         "position": record.position,
+        "stamp": record.stamp,
     }

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, insert, select
 from forms import xform
 from forms.lineage import Version
 from forms.schema import FormSchema
+from server.merging import FormLine
 from server.store import journal as journals
 from server.store.dialect import insert_ignore, upsert
 from server.store.engine import reading
@@ -67,6 +68,7 @@ class Schemas:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[tuple[int, str, str], FormSchema] = {}
+        self._lines: dict[tuple[int, str], FormLine] = {}
 
     def find(self, connection: Connection, project_id: int, form_id: str, version: str) -> FormSchema | None:
         """Return the schema of this version, of the newest when there is no such version, None for no such form."""
@@ -83,6 +85,18 @@ class Schemas:
                 self._known.clear()
             self._known[key] = schema
         return schema
+
+    def line(self, connection: Connection, project_id: int, form_id: str) -> FormLine:
+        """Return all published versions of a form."""
+        published = list_versions(connection, project_id, form_id)
+        known = self._lines.get((project_id, form_id))
+        if known is None or len(known.versions) != len(published):
+            known = FormLine(read_versions(connection, self, project_id, form_id))
+            with self._lock:
+                if len(self._lines) >= SCHEMAS_CACHED:
+                    self._lines.clear()
+                self._lines[project_id, form_id] = known
+        return known
 
 
 class KnownForms:

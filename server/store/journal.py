@@ -154,6 +154,14 @@ def read_entry(connection: Connection, position: int) -> Record:
     return records[0]
 
 
+def read_by_key(connection: Connection, key: bytes) -> Record:
+    """Return the entry of a fact. Raises LookupError when there is none."""
+    place = connection.execute(select(journal.c.position).where(journal.c.key == key)).scalar()
+    if place is None:
+        raise LookupError("no journal entry with this key")
+    return read_entry(connection, place)
+
+
 def iter_entries(connection: Connection) -> Iterator[Entry]:
     """Yield every entry in full, in order of position, for `sync.journal.verify`."""
     hashes: dict[tuple[str, str], bytes] = {}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, func, select
 
 from server.store.tables import attachment, revision, submission
+from sync.history import History, history
+from sync.revision import Revision, RevisionKind
 
 KEYS_PER_QUERY = 300
 
@@ -39,6 +42,9 @@ class StoredSubmission:
     attachments_present: int
     review_state: str | None
     encrypted: bool
+    is_merged: bool
+    is_deleted: bool
+    files: str
     problems: str
     answers: str
 
@@ -55,7 +61,9 @@ def find_submission(
     ).scalar()
     row = (
         connection.execute(
-            select(submission).where(*of_form(submission, form), submission.c.instance_id == root)
+            select(submission).where(
+                *of_form(submission, form), submission.c.instance_id == (root or instance_id)
+            )
         )
         .mappings()
         .first()
@@ -66,10 +74,14 @@ def find_submission(
 def list_submissions(
     connection: Connection, project_id: int, form_id: str, after: int, limit: int
 ) -> list[StoredSubmission]:
-    """Return one page in order of first receipt: those whose position is greater than `after`."""
+    """Return one page in order of first receipt: those whose position is greater than `after`, none deleted."""
     rows = connection.execute(
         select(submission)
-        .where(*of_form(submission, (project_id, form_id)), submission.c.position > after)
+        .where(
+            *of_form(submission, (project_id, form_id)),
+            submission.c.position > after,
+            submission.c.is_deleted.is_(False),
+        )
         .order_by(submission.c.position)
         .limit(limit)
     )
@@ -99,7 +111,7 @@ def tally(connection: Connection, project_id: int, form_id: str) -> Tally:
     form = (project_id, form_id)
     counted = connection.execute(
         select(func.count(), func.sum(submission.c.edits), func.sum(submission.c.open_conflicts)).where(
-            *of_form(submission, form)
+            *of_form(submission, form), submission.c.is_deleted.is_(False)
         )
     ).one()
     revisions = connection.execute(select(func.count()).where(*of_form(revision, form))).scalar_one()
@@ -136,10 +148,12 @@ def list_attachments(
 
 @dataclass(frozen=True, slots=True)
 class StoredRevision:
-    """One revision of a submission, as lists of versions read it."""
+    """One revision of a submission, as lists of versions read it. kind, reason: see `server.store.tables`."""
 
     instance_id: str
     digest: str
+    kind: str
+    reason: str
     deprecated_id: str | None
     version: str
     position: int
@@ -160,6 +174,30 @@ def list_revisions(
         .order_by(revision.c.position)
     )
     return [StoredRevision(*row) for row in rows]
+
+
+def read_history(connection: Connection, project_id: int, form_id: str, root_id: str) -> History:
+    """Return how the revisions of a submission stand to each other. Raises LookupError when there are none."""
+    rows = connection.execute(
+        select(revision).where(*of_form(revision, (project_id, form_id)), revision.c.root_id == root_id)
+    )
+    found = [revision_of(dict(row)) for row in rows.mappings()]
+    if not found:
+        raise LookupError("no such submission")
+    return history(found)
+
+
+def revision_of(row: Mapping[str, Any]) -> Revision:
+    """Return the domain value of a row of `revision`."""
+    return Revision(
+        instance_id=row["instance_id"],
+        digest=row["digest"],
+        content_digest=row["content_digest"],
+        deprecated_id=row["deprecated_id"],
+        stamp=row["stamp"],
+        kind=RevisionKind(row["kind"]),
+        parents=tuple(orjson.loads(row["parents"])),
+    )
 
 
 def last_versions(connection: Connection, project_id: int, form_id: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ form_version = SQLModel.metadata.tables["form_version"]
 form_media = SQLModel.metadata.tables["form_media"]
 submission = SQLModel.metadata.tables["submission"]
 revision = SQLModel.metadata.tables["revision"]
+conflict = SQLModel.metadata.tables["conflict"]
 attachment = SQLModel.metadata.tables["attachment"]
 quarantine = SQLModel.metadata.tables["quarantine"]
 app_user = SQLModel.metadata.tables["app_user"]
@@ -36,6 +37,7 @@ STATE = (
     form_media,
     submission,
     revision,
+    conflict,
     attachment,
     quarantine,
     app_user,

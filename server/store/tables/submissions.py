@@ -11,8 +11,10 @@ from server.store.tables.keys import rowid
 class Submission(SQLModel, table=True):
     """The view of one submission: what is shown of its revisions.
 
-    position: of its first entry here, for pages. answers: JSON of texts, as `forms.instance.to_json` gives them.
-    open_conflicts: differing heads beyond the one shown. problems: JSON list of {path, message}.
+    position: of its first entry here, for pages. current_id, current_digest: of the edit received last of those shown.
+    version: the form version it is shown in. is_merged: the answers are no single revision's. open_conflicts: what
+    people still have to decide. files: JSON, name → SHA-256 of those shown that are here. problems: JSON list of
+    {path, message}. answers: JSON of texts, as `forms.instance.to_json` gives them.
     """
 
     __tablename__ = "submission"
@@ -36,12 +38,19 @@ class Submission(SQLModel, table=True):
     attachments_present: int
     review_state: str | None
     encrypted: bool
+    is_merged: bool
+    is_deleted: bool
+    files: str = Field(sa_type=Text)
     problems: str = Field(sa_type=Text)
     answers: str = Field(sa_type=Text)
 
 
 class Revision(SQLModel, table=True):
-    """One revision of a submission; its bytes stay in the journal at `position`."""
+    """One revision of a submission; its bytes stay in the journal at `position`.
+
+    kind: see `sync.revision`. parents: JSON list of the digests a decision was made upon. cells: JSON of what it
+    decides. reason: what its author wrote.
+    """
 
     __tablename__ = "revision"
     __table_args__ = (
@@ -61,9 +70,36 @@ class Revision(SQLModel, table=True):
     submitter_id: int | None = Field(sa_type=BigInteger)
     submitter_name: str
     device_id: str
-    media: str = Field(sa_type=Text)
-    problems: str = Field(sa_type=Text)
+    kind: str
+    parents: str = Field(sa_type=Text)
+    cells: str = Field(sa_type=Text)
+    reason: str = Field(sa_type=Text)
     encrypted: bool
+
+
+class Conflict(SQLModel, table=True):
+    """What people disagree about in one submission.
+
+    id: names it for ever. kind, path: see `sync.view`. cells: JSON list. candidates: JSON list of
+    {cells: {name: text}, revisions: [digest]}, the one shown first. state: open, settled (by `policy`) or resolved
+    (by the decision `decision`). seen: changes with the candidates; who decides says which they saw.
+    """
+
+    __tablename__ = "conflict"
+    __table_args__ = (Index("conflict_page", "project_id", "form_id", "state", "stamp", "id"),)
+    project_id: int = Field(primary_key=True)
+    form_id: str = Field(primary_key=True)
+    instance_id: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    kind: str
+    path: str
+    cells: str = Field(sa_type=Text)
+    candidates: str = Field(sa_type=Text)
+    policy: str
+    state: str
+    seen: str
+    decision: str
+    stamp: int = Field(sa_type=BigInteger)
 
 
 class Attachment(SQLModel, table=True):
@@ -78,6 +114,7 @@ class Attachment(SQLModel, table=True):
     size: int = Field(sa_type=BigInteger)
     content_type: str
     position: int = Field(sa_type=BigInteger)
+    stamp: int = Field(sa_type=BigInteger)
 
 
 class Quarantine(SQLModel, table=True):

@@ -1,0 +1,136 @@
+"""The view of a stored submission: its revisions as cells of one form version, merged by `sync.view`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from forms import cells, instance
+from forms.cells import Cell, Cells
+from forms.instance import Tree
+from forms.lineage import Version, trace
+from forms.merge_rules import MergeRules, Shape, merge_rules
+from forms.schema import FormSchema
+from sync.registers import Snapshot
+from sync.revision import Revision, RevisionKind
+from sync.view import View, view
+
+SEALED = "/@sealed"
+"""Stands for answers that nobody here can read: as different as their bytes."""
+
+
+@dataclass(frozen=True)
+class FormLine:
+    """All published versions of one form, oldest first: which question of one is which of another."""
+
+    versions: tuple[Version, ...]
+
+    @cached_property
+    def traced(self) -> tuple[Mapping[str, int], ...]:
+        """The identity of the question at each path, by version."""
+        return trace(self.versions)
+
+    @cached_property
+    def rules(self) -> tuple[MergeRules, ...]:
+        """The merge rules of each version."""
+        return tuple(merge_rules(version.schema) for version in self.versions)
+
+    def place(self, name: str) -> int:
+        """Return where a version stands in the line; one that was never published stands with the newest."""
+        names = [version.schema.version for version in self.versions]
+        return names.index(name) if name in names else len(names) - 1
+
+    def moves(self, older: int, newer: int) -> Mapping[str, str]:
+        """Return path in one version → path in the other, of what stands elsewhere."""
+        paths = {one: path for path, one in self.traced[newer].items()}
+        return {
+            path: paths[one]
+            for path, one in self.traced[older].items()
+            if one in paths and paths[one] != path
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One revision as read from its entry. tree: None for a decision, and where the answers cannot be read.
+
+    decided: of a decision, the cells it gives. files: of an edit, name → SHA-256.
+    """
+
+    revision: Revision
+    version: str
+    tree: Tree | None
+    decided: Cells
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A submission's view in one form version. document: the answers, as `instance.to_json` gives them."""
+
+    view: View
+    schema: FormSchema
+    document: dict[str, Any]
+    files: Mapping[str, str]
+    named: frozenset[str]
+
+
+def merge(line: FormLine, group: Iterable[Read]) -> Merged:
+    """Return the view of one connected group of revisions, in the newest form version that any of them has."""
+    reads = list(group)
+    edits = [one for one in reads if one.revision.kind is RevisionKind.EDIT]
+    newest = max((line.place(one.version) for one in edits), default=len(line.versions) - 1)
+    rules, schema = line.rules[newest], line.versions[newest].schema
+    snapshots = {one.revision.digest: _snapshot(line, one, newest) for one in reads}
+    seen = view((one.revision for one in reads), snapshots, rules)
+    document = cells.write({name: cell for name, cell in seen.shown.items() if name != SEALED})
+    files = {}
+    named = set()
+    for name, cell in seen.shown.items():
+        if cells.path_of(name) in rules.files:
+            own, _, sha256 = cell.said.partition("\0")
+            named.add(own)
+            if sha256:
+                files[own] = sha256
+    return Merged(seen, schema, document, files, frozenset(named))
+
+
+def encode(decided: Cells) -> str:
+    """Return the cells of a decision as JSON."""
+    return orjson.dumps({name: list(cell) for name, cell in decided.items()}).decode()
+
+
+def decode(text: str) -> dict[str, Cell]:
+    """Return what `encode` wrote."""
+    return {name: Cell(*cell) for name, cell in orjson.loads(text).items()}
+
+
+def _snapshot(line: FormLine, one: Read, newest: int) -> Snapshot:
+    if one.revision.kind is not RevisionKind.EDIT:
+        return Snapshot(one.decided, lambda _: True)
+    if one.tree is None:
+        return Snapshot({SEALED: Cell(one.revision.digest, one.revision.digest)}, lambda _: True, one.files)
+    own = line.place(one.version)
+    schema, rules = line.versions[own].schema, line.rules[newest]
+    if own == newest:
+        found: Cells = cells.read(one.tree, schema, Shape(rules.sets, rules.keys))
+        known: Iterable[str] = schema.by_path
+    else:
+        moves = line.moves(own, newest)
+        found = cells.moved(cells.read(one.tree, schema, rules.shape(schema, moves)), moves)
+        known = (moves.get(path, path) for path in schema.by_path)
+    return Snapshot(found, frozenset(known).__contains__, one.files)
+
+
+def problems(merged: Merged) -> list[dict[str, str]]:
+    """Return what is wrong with the merged answers by themselves, as {path, message}."""
+    tree = instance.from_json(merged.document, merged.schema)
+    return [
+        {"path": field.path, "message": answer.problem}
+        for field, answer in instance.iter_answers(tree, merged.schema)
+        if field is not None and answer.problem
+    ]
