@@ -12,9 +12,11 @@ from functools import cached_property
 
 from forms.schema import Flag, FormSchema
 from server.demo.coordinator import Stored
-from server.demo.exported import POINT_PARTS, Exported, Tables, expected_tables, file_columns, place
+from server.demo.exported import POINT_PARTS, Exported, file_columns, place
+from server.demo.merged import Expected, columns, expect, meaning
 from server.demo.records import ARRIVED, Brought, Fate, Finished, Known, heads
 
+NOTHING = frozenset({""})
 PROTECTED = frozenset({Flag.PERSONAL, Flag.SENSITIVE, Flag.GBV})
 
 
@@ -49,16 +51,13 @@ class Case:
 
     @cached_property
     def shown(self) -> dict[str, tuple[Finished, ...]]:
-        """By record, the revisions that may be shown: of a conflict any head."""
+        """By record, the revisions that nobody edited."""
         return {record: heads(revisions) for record, revisions in self.known.by_record.items()}
 
     @cached_property
-    def expected(self) -> dict[str, tuple[Tables, ...]]:
-        """By record, the tables that each revision that may be shown would give."""
-        return {
-            record: tuple(expected_tables(one, self.schema) for one in revisions)
-            for record, revisions in self.shown.items()
-        }
+    def expected(self) -> dict[str, Expected]:
+        """By record, what it must show."""
+        return {record: expect(revisions, self.schema) for record, revisions in self.known.by_record.items()}
 
 
 def reconcile(cases: Mapping[str, Case], quarantined: int, server_exit_code: int) -> tuple[Line, ...]:
@@ -132,7 +131,7 @@ def _edits(case: Case) -> Figure:
 
 
 def _conflicts(case: Case) -> Figure:
-    known = sum(len(revisions) - 1 for revisions in case.shown.values())
+    known = sum(len(one.contested) for one in case.expected.values())
     return _equal(known, case.stored.open_conflicts)
 
 
@@ -151,28 +150,24 @@ def _rows(case: Case) -> Figure:
 
 def _repeat_rows(case: Case) -> Figure:
     return _sets(
-        {
-            key
-            for tables in case.expected.values()
-            for path, rows in tables[-1].items()
-            if path
-            for key in rows
-        },
+        {key for one in case.expected.values() for path, rows in one.rows.items() if path for key in rows},
         {key for path, rows in case.exported.tables.items() if path for key in rows},
     )
 
 
 def _cells(case: Case) -> Figure:
-    """Each cell shows what the tablet says; in a conflict what one of the tablets says."""
+    """Each cell shows what the tablets say; of several that changed it apart, what one of them says."""
     known = found = 0
-    for tables in case.expected.values():
-        for path, columns in case.exported.columns.items():
-            for key in tables[-1][path]:
+    fields = columns(case.schema)
+    for one in case.expected.values():
+        for path, titles in case.exported.columns.items():
+            for key in one.rows[path]:
                 shown = case.exported.tables[path].get(key)
-                said = [one[path].get(key, {}) for one in tables]
-                known += len(columns)
-                if shown is not None:
-                    found += sum(shown[title] in {row.get(title, "") for row in said} for title in columns)
+                known += len(titles)
+                found += shown is not None and sum(
+                    meaning(fields[path, title], shown[title]) in one.cells.get((path, key, title), NOTHING)
+                    for title in titles
+                )
     return _equal(known, found)
 
 
@@ -180,12 +175,12 @@ def _files(case: Case) -> Figure:
     """Each exported file has the SHA-256 that it had on the tablet."""
     known = found = 0
     titles = file_columns(case.schema) & case.exported.columns[""]
-    for record, revisions in case.shown.items():
-        # Which head of a conflict is shown is the cells' matter; here, whether its files are those of a tablet.
-        row = case.exported.tables[""].get(record, case.expected[record][-1][""][record])
-        for name in filter(None, (row.get(title) for title in titles)):
-            known += 1
-            found += case.exported.files.get((record, name)) in {one.files.get(name, "") for one in revisions}
+    for record, one in case.expected.items():
+        for title in titles:
+            if names := one.cells.get(("", record, title), NOTHING) - NOTHING:
+                sent = {revision.files.get(name, "") for name in names for revision in case.shown[record]}
+                known += 1
+                found += any(case.exported.files.get((record, name)) in sent for name in names)
     return _equal(known, found)
 
 

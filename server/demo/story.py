@@ -19,7 +19,7 @@ from server.publishing import BUNDLED
 
 SHELTER = Path(__file__).with_name("shelter_photo.md")
 SHELTER_ID = "shelter_photo"
-CONTESTED = "/condition"
+CONTESTED = "/people"
 """The question of `SHELTER` to which tablets give differing answers."""
 GIVEN_SHARE = 0.8
 GIVEN: Mapping[str, Mapping[str, str]] = {
