@@ -82,10 +82,11 @@ def edit(
     now: datetime,
     chance: random.Random,
     tablet: Tablet = Tablet(),
+    given: Mapping[str, str] = NO_ANSWERS,
 ) -> FilledForm:
-    """Return `filled` after its sender opened it again and changed one to three answers.
+    """Return `filled` after its sender opened it again and changed one to three answers, or those that are given.
 
-    New instanceID, `deprecatedID` naming the old one, `end` and everything calculated anew; answers that the
+    given: path → answer, in a repeat for every row; one that the form refuses is answered anew. New instanceID, `deprecatedID` naming the old one, `end` and everything calculated anew; answers that the
     change made impossible are given again. Files are kept, as Collect keeps them.
     """
     root = xml.parse(filled.xml)
@@ -93,7 +94,7 @@ def edit(
         for old in meta.findall("deprecatedID"):
             meta.remove(old)
     walk = _start(form, root, now, chance, tablet, NO_ANSWERS, rows_stand=True)
-    edited = _change(walk, chance.randint(1, 3))
+    edited = _give(walk, given) if given else _change(walk, chance.randint(1, 3))
     walk.settle()
     files = {**filled.files, **_taken(walk)}
     return replace(_finish(walk, tablet, files, deprecated=filled.instance_id), edited=edited)
@@ -131,6 +132,14 @@ def _change(walk: Walk, wanted: int) -> tuple[str, ...]:
         else:
             walk.write(question, element, before)
     return tuple(changed)
+
+
+def _give(walk: Walk, given: Mapping[str, str]) -> tuple[str, ...]:
+    """Give these answers where they are asked; return the paths."""
+    places = [(question, element) for question, element in walk.asked() if question.path in given]
+    for question, element in places:
+        walk.write(question, element, given[question.path])
+    return tuple(row_path(element) for _, element in places)
 
 
 def _taken(walk: Walk) -> dict[str, bytes]:

@@ -26,13 +26,13 @@ from server.demo.reconcile import Case
 from server.demo.records import Brought, Fate, Finished, Ledger
 from server.demo.report import Narrator
 from server.demo.run import Played, conclude, play
-from server.demo.story import SHELTER_ID, Scale
+from server.demo.story import HOUSEHOLD_ID, SHELTER_ID, Scale
 from server.demo.tablet import Tablet
 
 pytestmark = pytest.mark.xdist_group("demo")
 
 REGISTRY = "flow_monitoring_registry"
-RECORDS = {REGISTRY: 4, "flow_monitoring_survey": 2, "protection_needs_assessment": 2, SHELTER_ID: 4}
+RECORDS = {REGISTRY: 4, "flow_monitoring_survey": 2, HOUSEHOLD_ID: 2, SHELTER_ID: 4}
 SMALL = Scale(tablets=2, records=RECORDS, edits=1)
 NESTED = """
 | survey |
@@ -80,6 +80,13 @@ def wrong_figures(demo: Demo, capsys: pytest.CaptureFixture[str]) -> set[str]:
     return wrong
 
 
+def household(demo: Demo) -> str:
+    """The record that two tablets edited apart."""
+    expected = demo.played.cases[HOUSEHOLD_ID].expected
+    (found,) = (record for record, one in expected.items() if one.contested)
+    return found
+
+
 def finished(xml: str, files: dict[str, bytes]) -> Finished:
     return Finished("nested", "uuid:1", fill.FilledForm(xml.encode(), files, "uuid:1"))
 
@@ -96,8 +103,17 @@ def test_demo_shows_every_fault_of_the_link(demo: Demo) -> None:
     assert posts[Fate.CUT_OFF] >= 2
     assert arrivals[Brought.FILES] >= 4  # split attachments
     assert arrivals[Brought.NOTHING] >= 10  # six equal posts at once, twice
-    assert demo.shelter.stored.open_conflicts == 2
-    assert demo.shelter.stored.edits >= 4  # two of them before their parents
+    assert demo.shelter.stored.open_conflicts == 1
+    assert demo.shelter.stored.edits >= 2  # before their parents
+
+
+def test_demo_joins_what_two_tablets_changed_apart(demo: Demo) -> None:
+    record = household(demo)
+    expected = demo.played.cases[HOUSEHOLD_ID].expected[record]
+    assert expected.joined == {("", record, "pna-pbas-p_hungry"), ("", record, "pna-pbas-p_fare")}
+    assert expected.contested == {("", record, "pna-pbas-p_sleep"): {"no", "dont_know"}}
+    shown = demo.played.cases[HOUSEHOLD_ID].exported.tables[""][record]
+    assert (shown["pna-pbas-p_hungry"], shown["pna-pbas-p_fare"]) == ("4", "no")
 
 
 def test_demo_leaves_csvs_that_pandas_opens(demo: Demo) -> None:
@@ -168,8 +184,11 @@ def copied(demo: Demo, tmp_path: Path) -> Path:
 
 
 def read_again(demo: Demo, out: Path) -> Demo:
-    case = demo.shelter
-    return demo.with_shelter(replace(case, exported=read_export(out, case.exported.names, case.schema)))
+    cases = {
+        form_id: replace(case, exported=read_export(out, case.exported.names, case.schema))
+        for form_id, case in demo.played.cases.items()
+    }
+    return replace(demo, played=replace(demo.played, cases=cases))
 
 
 def test_changed_cell_does_not_reconcile(
@@ -180,6 +199,17 @@ def test_changed_cell_does_not_reconcile(
     frame.loc[0, "people"] += "0"
     frame.to_csv(path, index=False)
     assert wrong_figures(read_again(demo, copied), capsys) == {"exported_cells"}
+
+
+@pytest.mark.parametrize(("column", "first_told"), [("pna-pbas-p_hungry", "2"), ("pna-pbas-p_fare", "yes")])
+def test_merged_record_that_lost_one_side_does_not_reconcile(
+    demo: Demo, copied: Path, column: str, first_told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = copied / f"{HOUSEHOLD_ID}.csv"
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    frame.loc[frame["KEY"] == household(demo), column] = first_told
+    frame.to_csv(path, index=False)
+    assert wrong_figures(read_again(demo, copied), capsys) == {"exported_cells", "joined_changes"}
 
 
 def test_row_exported_twice_does_not_reconcile(

@@ -263,6 +263,15 @@ def test_an_edit_differs_from_its_parent_only_where_it_says(seed: int) -> None:
     assert {"/end", "/meta/instanceID", "/meta/deprecatedID"} <= different
 
 
+def test_an_edit_gives_the_answers_it_is_told_to() -> None:
+    form = tablet_form(SIMPLE)
+    parent = filled(form, 1)
+    changed = edit(form, parent, now=NOW, chance=random.Random(1), given={"/a": "گل", "/b": "7"})
+    after = answers(changed.xml)
+    assert (after["/a"], after["/b"], after["/meta/instanceName"]) == ("گل", "7", "گل7")
+    assert (changed.edited, after["/c"]) == (("/a", "/b"), answers(parent.xml)["/c"])
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     form = everything()
     first, again = filled(form, 4), filled(form, 4)

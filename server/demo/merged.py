@@ -22,10 +22,12 @@ Place = tuple[str, str, str]
 class Expected:
     """What one record must show. cells: at each place what may stand there, as `meaning` spells it.
 
-    contested: the places at which people must be asked, with the answers that they must be shown. rows: KEYs by table.
+    joined: what only one of several heads changed. contested: the places at which people must be asked, with the
+    answers that they must be shown. rows: KEYs by table.
     """
 
     cells: Mapping[Place, frozenset[str]]
+    joined: frozenset[Place]
     contested: Mapping[Place, frozenset[str]]
     rows: Mapping[str, tuple[str, ...]]
 
@@ -40,14 +42,19 @@ def expect(revisions: tuple[Finished, ...], schema: FormSchema) -> Expected:
     before = _said(expected_tables(base, schema), fields) if base else {}
     tables = [expected_tables(one, schema) for one in last]
     said = [_said(one, fields) for one in tables]
-    cells, contested = {}, {}
+    cells, joined, contested = {}, set(), {}
     for spot in {spot for one in said for spot in one}:
         unchanged = before.get(spot, "")
         changed = frozenset(one.get(spot, "") for one in said) - {unchanged}
         cells[spot] = changed or frozenset({unchanged})
-        if len(changed) > 1 and fields[spot[0], spot[2]].control:
-            contested[spot] = changed
-    return Expected(cells, contested, {path: tuple(rows) for path, rows in tables[-1].items()})
+        if len(last) > 1 and changed and fields[spot[0], spot[2]].control:
+            if len(changed) > 1:
+                contested[spot] = changed
+            elif any(one.get(spot, "") == unchanged for one in said):
+                joined.add(spot)
+    return Expected(
+        cells, frozenset(joined), contested, {path: tuple(rows) for path, rows in tables[-1].items()}
+    )
 
 
 def columns(schema: FormSchema) -> dict[tuple[str, str], Field]:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from forms.schema import Flag, FormSchema
+from forms.schema import Field, Flag, FormSchema
 from server.demo.coordinator import Stored
 from server.demo.exported import POINT_PARTS, Exported, file_columns, place
-from server.demo.merged import Expected, columns, expect, meaning
+from server.demo.merged import Expected, Place, columns, expect, meaning
 from server.demo.records import ARRIVED, Brought, Fate, Finished, Known, heads
 
 NOTHING = frozenset({""})
@@ -58,6 +58,19 @@ class Case:
     def expected(self) -> dict[str, Expected]:
         """By record, what it must show."""
         return {record: expect(revisions, self.schema) for record, revisions in self.known.by_record.items()}
+
+    @cached_property
+    def fields(self) -> Mapping[tuple[str, str], Field]:
+        """The field in each column: see `merged.columns`."""
+        return columns(self.schema)
+
+    def shows(self, expected: Expected, spot: Place) -> bool:
+        """Whether the export shows what a record must show in one place."""
+        path, key, title = spot
+        row = self.exported.tables[path].get(key)
+        return row is not None and meaning(self.fields[path, title], row[title]) in expected.cells.get(
+            spot, NOTHING
+        )
 
 
 def reconcile(cases: Mapping[str, Case], quarantined: int, server_exit_code: int) -> tuple[Line, ...]:
@@ -158,16 +171,21 @@ def _repeat_rows(case: Case) -> Figure:
 def _cells(case: Case) -> Figure:
     """Each cell shows what the tablets say; of several that changed it apart, what one of them says."""
     known = found = 0
-    fields = columns(case.schema)
     for one in case.expected.values():
         for path, titles in case.exported.columns.items():
             for key in one.rows[path]:
-                shown = case.exported.tables[path].get(key)
                 known += len(titles)
-                found += shown is not None and sum(
-                    meaning(fields[path, title], shown[title]) in one.cells.get((path, key, title), NOTHING)
-                    for title in titles
-                )
+                found += sum(case.shows(one, (path, key, title)) for title in titles)
+    return _equal(known, found)
+
+
+def _joined(case: Case) -> Figure:
+    """A change that one tablet made while another changed something else stands in the export."""
+    known = found = 0
+    for one in case.expected.values():
+        joined = [spot for spot in one.joined if spot[2] in case.exported.columns[spot[0]]]
+        known += len(joined)
+        found += sum(case.shows(one, spot) for spot in joined)
     return _equal(known, found)
 
 
@@ -211,6 +229,7 @@ RULES: Mapping[str, tuple[str, Callable[[Case], Figure]]] = {
     "exported_rows": ("Exported rows", _rows),
     "exported_repeat_rows": ("Exported repeat rows", _repeat_rows),
     "exported_cells": ("Exported cells", _cells),
+    "joined_changes": ("Changes made apart, joined", _joined),
     "exported_files": ("Exported photos and logs", _files),
     "withheld_columns": ("Protected columns withheld", _withheld),
 }

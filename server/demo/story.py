@@ -19,13 +19,24 @@ from server.publishing import BUNDLED
 
 SHELTER = Path(__file__).with_name("shelter_photo.md")
 SHELTER_ID = "shelter_photo"
-CONTESTED = "/people"
-"""The question of `SHELTER` to which tablets give differing answers."""
+HOUSEHOLD_ID = "protection_needs_assessment"
+HOUSEHOLD: Mapping[str, str] = {
+    "/pcons/p_consent": "yes",
+    "/pna/pbas/p_hungry": "2",
+    "/pna/pbas/p_sleep": "yes",
+    "/pna/pbas/p_fare": "yes",
+}
+"""One household, as it was first told: days hungry, a place to sleep, the fare."""
+EDITS_APART: Sequence[Mapping[str, str]] = (
+    {"/pna/pbas/p_hungry": "4", "/pna/pbas/p_sleep": "no"},
+    {"/pna/pbas/p_fare": "no", "/pna/pbas/p_sleep": "dont_know"},
+)
+"""What two tablets make of it that do not know of each other."""
 GIVEN_SHARE = 0.8
 GIVEN: Mapping[str, Mapping[str, str]] = {
     "flow_monitoring_registry": {"/slot/post_status": "open", "/slot/any_crossed": "yes"},
     "flow_monitoring_survey": {"/cons/consent": "yes"},
-    "protection_needs_assessment": {"/pcons/p_consent": "yes"},
+    HOUSEHOLD_ID: {"/pcons/p_consent": "yes"},
 }
 """Answers that open the longer part of a form."""
 CLOCK_ERRORS = (timedelta(0), timedelta(hours=-5), timedelta(minutes=7), timedelta(days=2))
@@ -34,9 +45,9 @@ CALM_SHARE = 0.4
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of everything. tablets: at least two. edits: per tablet, fewer than it has records.
+    """How much of everything. tablets: at least two. edits: per tablet, at most as many as it has records.
 
-    records: new ones per tablet by form ID, those of `SHELTER` last and at least one.
+    records: new ones per tablet by form ID.
     """
 
     tablets: int = 6
@@ -44,7 +55,7 @@ class Scale:
         default_factory=lambda: {
             "flow_monitoring_registry": 20,
             "flow_monitoring_survey": 5,
-            "protection_needs_assessment": 8,
+            HOUSEHOLD_ID: 8,
             SHELTER_ID: 6,
         }
     )
@@ -123,8 +134,8 @@ def _send_all(tablet: Tablet) -> None:
 
 
 def _edit_some(tablet: Tablet, count: int) -> None:
-    """Edit records sent, but the last, which others will contradict; one more edit arrives before its parent."""
-    for one in tablet.chance.sample(tablet.filled[:-1], count):
+    """Edit records sent; one more edit arrives before its parent."""
+    for one in tablet.chance.sample(tablet.filled, count):
         tablet.send(tablet.edit(one), tablet.chance.choice(list(Mishap)))
     late = tablet.fill(SHELTER_ID, {})
     tablet.send(tablet.edit(late))
@@ -132,12 +143,13 @@ def _edit_some(tablet: Tablet, count: int) -> None:
 
 
 def _contradict(tablets: Sequence[Tablet]) -> list[tuple[Tablet, Finished]]:
-    """Finish what contradicts: two edits of one record on two tablets, and one record told twice."""
+    """Finish what contradicts: two edits of one household on two tablets, and one shelter told twice."""
     first, second = tablets[:2]
-    contested, retold = first.filled[-1], second.filled[-1]
-    edited = first.edit(contested, only=CONTESTED)
-    other = second.edit(contested, only=CONTESTED, unlike=edited)
-    return [(first, edited), (second, other), (second, second.retell(retold, only=CONTESTED))]
+    household, shelter = first.fill(HOUSEHOLD_ID, HOUSEHOLD), second.fill(SHELTER_ID, {"/people": "4"})
+    first.send(household)
+    second.send(shelter)
+    edits = [(one, one.edit(household, given)) for one, given in zip(tablets, EDITS_APART, strict=False)]
+    return [*edits, (second, second.retell(shelter, {"/people": "7"}))]
 
 
 def _count_done(work: Sequence[Future[None]]) -> Callable[[], int]:
