@@ -11,20 +11,21 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 
 import orjson
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from forms import instance
 from forms.errors import InstanceError
 from forms.instance import Header
-from server.store import journal
+from server.store import form_states, journal
 from server.store.engine import writing
 from sync.journal import Draft, Kind
 
+CLOSED = "The form is closed. Open it, and the record is taken up."
 BATCH_MAX = 256
 QUEUED_BYTES_MAX = 64_000_000
 
@@ -128,17 +129,27 @@ def oversize(project_id: int, whole: StoredFile, files: Sequence[StoredFile], se
 
 
 def record(engine: Engine, arrivals: Sequence[Arrival]) -> list[Outcome]:
-    """Commit the arrivals in one transaction; durable when this returns."""
-    drafts = [_drafts(arrival) for arrival in arrivals]
+    """Commit the arrivals in one transaction; durable when this returns. What is new of a closed form waits."""
+    arrivals = list(arrivals)
+    facts = [facts_of(arrival) for arrival in arrivals]
     with writing(engine) as connection:
-        places = journal.append(connection, [draft for some in drafts for draft in some])
+        journal.lock(connection)  # from here on nobody closes or opens a form
+        for index in _of_closed_forms(connection, arrivals, facts):
+            arrivals[index] = replace(arrivals[index], reason=CLOSED)
+            facts[index] = facts_of(arrivals[index])
+        places = journal.append(connection, [fact for some in facts for fact in some])
     outcomes: list[Outcome] = []
     start = 0
-    for arrival, some in zip(arrivals, drafts, strict=True):
+    for arrival, some in zip(arrivals, facts, strict=True):
         new = any(place is not None for place in places[start : start + len(some)])
         start += len(some)
-        outcomes.append(Outcome.QUARANTINED if arrival.reason else Outcome.STORED if new else Outcome.REPEAT)
+        outcomes.append(outcome_of(arrival, is_new=new))
     return outcomes
+
+
+def outcome_of(arrival: Arrival, *, is_new: bool) -> Outcome:
+    """Return what became of an arrival that is durable. is_new: any of its facts was."""
+    return Outcome.QUARANTINED if arrival.reason else Outcome.STORED if is_new else Outcome.REPEAT
 
 
 class Writer:
@@ -199,7 +210,22 @@ class Writer:
         self._deliver([(ticket, outcome) for (_, ticket), outcome in zip(batch, outcomes, strict=True)])
 
 
-def _drafts(arrival: Arrival) -> list[Draft]:
+def _of_closed_forms(
+    connection: Connection, arrivals: Sequence[Arrival], facts: Sequence[Sequence[Draft]]
+) -> list[int]:
+    """Return which arrivals are of a closed form; what repeats a stored record, or brings files for it, is not."""
+    closed = form_states.list_closed(connection)
+    keys = {
+        index: some[0].key
+        for index, (arrival, some) in enumerate(zip(arrivals, facts, strict=True))
+        if (arrival.project_id, arrival.header.form_id) in closed and not arrival.reason
+    }
+    stored = journal.list_known(connection, [key for key in keys.values() if key])
+    return [index for index, key in keys.items() if key not in stored]
+
+
+def facts_of(arrival: Arrival) -> list[Draft]:
+    """Return the facts that an arrival is: the record first, then each file."""
     digest = arrival.oversize.sha256 if arrival.oversize else hashlib.sha256(arrival.xml).hexdigest()
     header = arrival.header
     place = (str(arrival.project_id), header.form_id, header.instance_id or "", digest)

@@ -22,7 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from forms import instance
 from forms.errors import InstanceError
 from forms.schema import FieldType, FormSchema
-from server.store import accounts, arrivals, forms, journal, quarantine
+from server.store import accounts, arrivals, form_states, forms, journal, quarantine
 from server.store.arrivals import NewRevision, Sources
 from server.store.engine import reading, writing
 from server.store.journal import Record
@@ -159,6 +159,8 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
             return [lambda connection: forms.project_form(connection, first, detail)]
         case Kind.FORM_MEDIA:
             return [lambda connection: forms.project_media(connection, first, detail)]
+        case Kind.FORM_STATE:
+            return [lambda connection: form_states.project_state(connection, first, detail)]
         case Kind.APP_USER:
             return [lambda connection: accounts.project_app_user(connection, first, detail)]
         case _:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +21,10 @@ from server.evolution import NO_CONSENT, Consent, Judgement, is_overtaken, judge
 from server.intake import Arrival, Sender, StoredFile
 from server.node import Node
 from server.problems import Problem
-from server.store import forms, journal, quarantine
+from server.store import form_states, forms, journal, quarantine
 from server.store.engine import reading, writing
+from server.store.form_states import FormState
+from server.store.forms import Media
 from sync.clock import to_datetime
 from sync.journal import Draft, Kind
 
@@ -49,6 +51,15 @@ class Publication:
     changes: tuple[Change, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A form version as compiled, and the sheet (or XForm) that it was made from, which is among the blobs."""
+
+    form: CompiledForm
+    sheet_sha256: str
+    sheet_name: str
+
+
 def publish(
     node: Node,
     project_id: int,
@@ -59,13 +70,28 @@ def publish(
 ) -> Publication:
     """Publish a form from a sheet (xlsx, xls, csv, md) or an XForm (xml), with those of `media` that it reads.
 
-    Raises FormError for a faulty sheet, Problem 409.6 when the version is published with other content, 409.31 when
-    it breaks what is collected and `consent` does not say so. To publish a version again changes nothing.
+    Raises FormError for a faulty sheet, and the problems of `publish_edition`.
     """
-    compiled = read_form(data, file_name)
-    schema = compiled.schema
+    edition = read_edition(node, data, file_name)
+    return publish_edition(node, project_id, edition, keep_read(node, edition.form, media), consent)
+
+
+def publish_edition(
+    node: Node,
+    project_id: int,
+    edition: Edition,
+    media: Sequence[Media],
+    consent: Consent = NO_CONSENT,
+    also: Callable[[Connection], None] = lambda _: None,
+) -> Publication:
+    """Publish a version with its files; one without a digest is taken from the form.
+
+    Raises Problem 409.6 when the version is published with other content, 409.31 when it breaks what is collected and
+    `consent` does not say so. To publish a version again changes nothing. also: what else is to be committed with it.
+    """
+    schema = edition.form.schema
     published = _find(node, project_id, schema.form_id, schema.version)
-    if published and published.sha256 != hashlib.sha256(compiled.xform).hexdigest():
+    if published and published.sha256 != hashlib.sha256(edition.form.xform).hexdigest():
         raise Problem(
             409.6,
             f"Version “{schema.version}” of {schema.form_id} is already published with other content. "
@@ -73,26 +99,23 @@ def publish(
         )
     judgement = None
     drafts: list[Draft] = []
-    if published is None:
-        with reading(node.engine) as connection:
-            judgement = judge(connection, node, project_id, compiled, consent)
-        drafts = [_form_draft(node, project_id, compiled, data, file_name, judgement)]
-    given = {name: media[name] for name in schema.media if name in media}
-    if compiled.itemsets:
-        given[ITEMSETS] = compiled.itemsets
     with reading(node.engine) as connection:
+        if published is None:
+            judgement = judge(connection, node, project_id, edition.form, consent)
+            drafts = [_form_draft(project_id, edition, judgement)]
         known = {file.name: file.sha256 for file in forms.list_media(connection, project_id, schema.form_id)}
-    for name, content in given.items():
-        if known.get(name) != hashlib.sha256(content).hexdigest():
-            drafts.append(_media_draft(node, project_id, schema.form_id, name, content))
-    _append(node, drafts, judgement)
+    for file in media:
+        if known.get(file.name) != file.sha256:
+            drafts.append(_media_draft(project_id, schema.form_id, file))
+    _append(node, drafts, judgement, also)
+    here = known | {file.name: file.sha256 for file in media}
     return Publication(
         form_id=schema.form_id,
         version=schema.version,
         name=schema.title,
         is_new=published is None,
-        warnings=compiled.warnings,
-        missing=tuple(name for name in schema.media if name not in known and name not in given),
+        warnings=edition.form.warnings,
+        missing=tuple(name for name in schema.media if here.get(name) is None),
         released=_release(node, project_id, schema.form_id),
         changes=judgement.changes if judgement else (),
     )
@@ -108,7 +131,34 @@ def publish_file(node: Node, project_id: int, path: Path, consent: Consent = NO_
 
 def set_media(node: Node, project_id: int, form_id: str, name: str, content: bytes) -> None:
     """Give a form one of the files it reads; no new version, tablets fetch it at their next check."""
-    _append(node, [_media_draft(node, project_id, form_id, name, content)])
+    _append(node, [_media_draft(project_id, form_id, keep(node, name, content))])
+
+
+def set_state(node: Node, project_id: int, form_id: str, state: FormState) -> int:
+    """Open, close or half-close a form; return how many records that waited for it to open were taken up."""
+    detail = orjson.dumps({"form_id": form_id, "state": state})
+    _append(node, [Draft(Kind.FORM_STATE, project_id, None, detail)])
+    _append(node, [])  # after whoever still saw the form as it was
+    return _release(node, project_id, form_id)
+
+
+def keep(node: Node, name: str, content: bytes) -> Media:
+    """Store a file durably among the blobs, for a form that reads it."""
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return Media(name, node.blobs.put(content), md5, len(content))
+
+
+def keep_read(node: Node, form: CompiledForm, media: Mapping[str, bytes]) -> list[Media]:
+    """Store those files that the form reads, and the choices that were compiled apart from it."""
+    given = {name: media[name] for name in form.schema.media if name in media}
+    if form.itemsets:
+        given[ITEMSETS] = form.itemsets
+    return [keep(node, name, content) for name, content in given.items()]
+
+
+def read_edition(node: Node, data: bytes, file_name: str) -> Edition:
+    """Compile a sheet and store it durably. Raises FormError."""
+    return Edition(read_form(data, file_name), node.blobs.put(data), Path(file_name).name)
 
 
 def release_waiting(node: Node, project_id: int) -> int:
@@ -138,47 +188,47 @@ def _find(node: Node, project_id: int, form_id: str, version: str) -> forms.Publ
         return forms.find_version(connection, project_id, form_id, version)
 
 
-def _append(node: Node, drafts: list[Draft], judgement: Judgement | None = None) -> None:
+def _append(
+    node: Node,
+    drafts: list[Draft],
+    judgement: Judgement | None = None,
+    also: Callable[[Connection], None] = lambda _: None,
+) -> None:
     """Commit the facts. judgement: of the new version that is the first of them.
 
     Raises Problem 409.32 when another version came in since it was judged: that one must be looked at first.
     """
-    if drafts:
-        with writing(node.engine) as connection:
-            places = journal.append(connection, drafts)
-            if judgement and (places[0] is None or is_overtaken(connection, judgement)):
-                raise Problem(
-                    409.32, "Somebody else published a version of this form meanwhile. Publish again."
-                )
+    with writing(node.engine) as connection:
+        places = journal.append(connection, drafts)
+        if judgement and (places[0] is None or is_overtaken(connection, judgement)):
+            raise Problem(409.32, "Somebody else published a version of this form meanwhile. Publish again.")
+        also(connection)
     node.catch_up()
 
 
-def _form_draft(
-    node: Node, project_id: int, compiled: CompiledForm, data: bytes, file_name: str, judgement: Judgement
-) -> Draft:
-    schema = compiled.schema
-    marks = compiled.marks
+def _form_draft(project_id: int, edition: Edition, judgement: Judgement) -> Draft:
+    schema, marks = edition.form.schema, edition.form.marks
     detail = {
         "form_id": schema.form_id,
         "version": schema.version,
         "name": schema.title,
         "marks": {"flags": dict(marks.flags), "merges": dict(marks.merges), "keys": dict(marks.keys)},
-        "sheet_sha256": node.blobs.put(data),
-        "sheet_name": Path(file_name).name,
+        "sheet_sha256": edition.sheet_sha256,
+        "sheet_name": edition.sheet_name,
         "renames": dict(judgement.renames),
         "accepted": [change.key for change in judgement.changes if change.effect is Effect.BREAKING],
     }
     key = hashlib.sha256(orjson.dumps([Kind.FORM, project_id, schema.form_id, schema.version])).digest()
-    return Draft(Kind.FORM, project_id, key, orjson.dumps(detail), compiled.xform)
+    return Draft(Kind.FORM, project_id, key, orjson.dumps(detail), edition.form.xform)
 
 
-def _media_draft(node: Node, project_id: int, form_id: str, name: str, content: bytes) -> Draft:
+def _media_draft(project_id: int, form_id: str, file: Media) -> Draft:
     detail = {
         "form_id": form_id,
-        "name": name,
-        "sha256": node.blobs.put(content),
-        "md5": hashlib.md5(content, usedforsecurity=False).hexdigest(),
-        "size": len(content),
+        "name": file.name,
+        "sha256": file.sha256,
+        "md5": file.md5,
+        "size": file.size,
     }
     return Draft(Kind.FORM_MEDIA, project_id, None, orjson.dumps(detail))
 
@@ -186,6 +236,8 @@ def _media_draft(node: Node, project_id: int, form_id: str, name: str, content: 
 def _release(node: Node, project_id: int, form_id: str) -> int:
     """Take up what waited in quarantine for this form, with the times and senders of its first arrival."""
     with reading(node.engine) as connection:
+        if form_states.find_state(connection, project_id, form_id) is FormState.CLOSED:
+            return 0
         waiting = quarantine.list_quarantined(connection, project_id, form_id)
         arrivals = [arrival for one in waiting if (arrival := _released(connection, one.position))]
     if arrivals:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     DECISION = "decision"
     FORM = "form"
     FORM_MEDIA = "form_media"
+    FORM_STATE = "form_state"
     APP_USER = "app_user"
 
 

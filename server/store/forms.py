@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Engine, Select, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, insert, select
 
 from forms import xform
 from forms.lineage import Version
@@ -54,12 +54,13 @@ class PublishedForm:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file that a form reads. md5: hex; None of the three when the form names it and nobody gave it yet."""
+    """A file that a form reads. sha256, md5: hex, None unless somebody gave it. stamp: of the last change."""
 
     name: str
-    sha256: str | None
-    md5: str | None
-    size: int
+    sha256: str | None = None
+    md5: str | None = None
+    size: int = 0
+    stamp: int = 0
 
 
 class Schemas:
@@ -123,12 +124,17 @@ class KnownForms:
 
 def read_schema(connection: Connection, published: PublishedForm) -> FormSchema:
     """Return the schema of a published version, read from its XForm and the sheet's marks."""
+    return xform.read(read_xform(connection, published), read_marks(connection, published))
+
+
+def read_marks(connection: Connection, published: PublishedForm) -> xform.SheetMarks:
+    """Return what the sheet of a published version marks."""
     marks = connection.execute(
         select(form_version.c.marks).where(
             *_is_version(published.project_id, published.form_id, published.version)
         )
     ).scalar_one()
-    return xform.read(read_xform(connection, published), xform.SheetMarks(**orjson.loads(marks)))
+    return xform.SheetMarks(**orjson.loads(marks))
 
 
 def read_xform(connection: Connection, published: PublishedForm) -> bytes:
@@ -205,11 +211,17 @@ def is_published(connection: Connection, project_id: int, form_id: str) -> bool:
 def list_media(connection: Connection, project_id: int, form_id: str) -> list[Media]:
     """Return the files given for a form, by name."""
     rows = connection.execute(
-        select(form_media.c.name, form_media.c.sha256, form_media.c.md5, form_media.c.size)
+        select(*(form_media.c[name] for name in Media.__slots__))
         .where(form_media.c.project_id == project_id, form_media.c.form_id == form_id)
         .order_by(form_media.c.name)
     )
     return [Media(*row) for row in rows]
+
+
+def created_stamp(connection: Connection, project_id: int, form_id: str) -> int:
+    """Return when the form was first published here. Raises NoResultFound for an unknown one."""
+    query = select(form.c.created_stamp).where(form.c.project_id == project_id, form.c.form_id == form_id)
+    return int(connection.execute(query).scalar_one())
 
 
 def project_exists(connection: Connection, project_id: int) -> bool:
@@ -251,7 +263,11 @@ def project_form(connection: Connection, record: Record, detail: Mapping[str, An
 
 
 def project_media(connection: Connection, record: Record, detail: Mapping[str, Any]) -> None:
-    """Derive the row of a form's file from its entry."""
+    """Derive the row of a form's file from its entry; one without a digest takes the file away."""
+    if detail["sha256"] is None:
+        of_file = (form_media.c.form_id == detail["form_id"], form_media.c.name == detail["name"])
+        connection.execute(delete(form_media).where(form_media.c.project_id == record.project_id, *of_file))
+        return
     row = {name: detail[name] for name in ("form_id", "name", "sha256", "md5", "size")}
     upsert(connection, form_media, [row | {"project_id": record.project_id, "stamp": record.stamp}])
 

@@ -46,11 +46,18 @@ def create_node(connection: Connection) -> None:
         connection.execute(insert(node).values(id=1, position=0, seq=0, stamp=0, **row))
 
 
-def append(connection: Connection, drafts: Sequence[Draft]) -> list[int | None]:
+def lock(connection: Connection) -> None:
+    """Wait for whoever appends; nobody else does until this transaction ends."""
+    connection.execute(_LOCK)
+
+
+def append(
+    connection: Connection, drafts: Sequence[Draft], stamps: Iterator[int] | None = None
+) -> list[int | None]:
     """Append the facts that are new; return for each draft its position, None for an exact repeat.
 
     Inside the caller's transaction; durable when that commits. Appenders take turns on the node's row, which makes
-    `seq` and `position` dense in any number of processes.
+    `seq` and `position` dense in any number of processes. stamps: to give instead of the clock's.
     """
     end = connection.execute(_LOCK).one()
     fresh, places = _leave_out_known(connection, drafts, end.position)
@@ -58,7 +65,7 @@ def append(connection: Connection, drafts: Sequence[Draft]) -> list[int | None]:
         return places
     head = Head(end.origin, end.epoch, end.seq, end.hash, end.stamp)
     rows = []
-    for place, entry in enumerate(seal(head, fresh, _stamps(end.stamp)), end.position + 1):
+    for place, entry in enumerate(seal(head, fresh, stamps or _stamps(end.stamp)), end.position + 1):
         rows.append(
             {
                 "position": place,
@@ -178,6 +185,15 @@ def iter_entries(connection: Connection) -> Iterator[Entry]:
             last = row.position
 
 
+def list_known(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
+    """Return those of these keys whose fact is in the journal."""
+    known: set[bytes] = set()
+    for start in range(0, len(keys), KEYS_PER_QUERY):
+        some = keys[start : start + KEYS_PER_QUERY]
+        known.update(connection.execute(_KNOWN, {"keys": some}).scalars())
+    return known
+
+
 def cursor(connection: Connection, name: str) -> int:
     """Return how far this reader has come, 0 when it never read."""
     return connection.execute(select(cursors.c.position).where(cursors.c.name == name)).scalar() or 0
@@ -196,11 +212,7 @@ def advance(connection: Connection, name: str, seen: int, position: int) -> bool
 def _leave_out_known(
     connection: Connection, drafts: Sequence[Draft], position: int
 ) -> tuple[list[Draft], list[int | None]]:
-    keys = [draft.key for draft in drafts if draft.key is not None]
-    known: set[bytes] = set()
-    for start in range(0, len(keys), KEYS_PER_QUERY):
-        some = keys[start : start + KEYS_PER_QUERY]
-        known.update(connection.execute(_KNOWN, {"keys": some}).scalars())
+    known = list_known(connection, [draft.key for draft in drafts if draft.key is not None])
     fresh: list[Draft] = []
     places: list[int | None] = []
     for draft in drafts:

@@ -1,6 +1,6 @@
 """The tables, for SQLite and PostgreSQL alike.
 
-`journal` and `node` hold the facts; `users` and `sessions` belong to this node alone; everything else is state,
+`journal` and `node` hold the facts; `users`, `sessions` and drafts belong to this node alone; everything else is state,
 derived from the journal by `server.projection` and rebuildable from it. State leads its keys with `project_id`.
 SQLModel tables do not validate: rows are written by this package only, from values checked at the edge.
 """
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from sqlmodel import SQLModel
 
-from server.store.tables import accounts, facts, forms, submissions
+from server.store.tables import accounts, drafts, facts, forms, submissions
 
-__all__ = ["accounts", "facts", "forms", "submissions"]
+__all__ = ["accounts", "drafts", "facts", "forms", "submissions"]
 
 # Statements are written over these (SQLAlchemy Core); the classes above say what the columns hold.
 node = SQLModel.metadata.tables["node"]
@@ -19,8 +19,12 @@ journal = SQLModel.metadata.tables["journal"]
 cursor = SQLModel.metadata.tables["cursor"]
 project = SQLModel.metadata.tables["project"]
 form = SQLModel.metadata.tables["form"]
+form_state = SQLModel.metadata.tables["form_state"]
 form_version = SQLModel.metadata.tables["form_version"]
 form_media = SQLModel.metadata.tables["form_media"]
+form_draft = SQLModel.metadata.tables["form_draft"]
+form_draft_media = SQLModel.metadata.tables["form_draft_media"]
+form_draft_test = SQLModel.metadata.tables["form_draft_test"]
 submission = SQLModel.metadata.tables["submission"]
 revision = SQLModel.metadata.tables["revision"]
 conflict = SQLModel.metadata.tables["conflict"]
@@ -33,6 +37,7 @@ sessions = SQLModel.metadata.tables["sessions"]
 STATE = (
     project,
     form,
+    form_state,
     form_version,
     form_media,
     submission,

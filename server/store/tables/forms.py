@@ -24,6 +24,16 @@ class Form(SQLModel, table=True):
     updated_stamp: int = Field(sa_type=BigInteger)
 
 
+class FormState(SQLModel, table=True):
+    """Whether a form is closing or closed; a form without a row is open. stamp: of the fact that says so."""
+
+    __tablename__ = "form_state"
+    project_id: int = Field(primary_key=True)
+    form_id: str = Field(primary_key=True)
+    state: str
+    stamp: int = Field(sa_type=BigInteger)
+
+
 class FormVersion(SQLModel, table=True):
     """A published version; the XForm's bytes stay in the journal at `position`.
 
