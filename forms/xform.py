@@ -81,6 +81,15 @@ def read(data: bytes, marks: SheetMarks = NO_MARKS) -> FormSchema:
     return replace(schema, entities=entities.declared(form.root, schema))
 
 
+def with_version(data: bytes, version: str) -> bytes:
+    """Return the XForm under another version. Raises FormError when the bytes are no XForm."""
+    document = _parse(data)
+    root = _Form(document, NO_MARKS).root
+    root.attrib.pop(f"{ORX}version", "")
+    root.set("version", version)
+    return etree.tostring(document, encoding="UTF-8", xml_declaration=True)
+
+
 def parse_flags(letters: str) -> frozenset[Flag]:
     """Return the flags of `RPD`, `R P` or `r,p`. Raises ValueError naming the first letter that is no flag."""
     return frozenset(Flag(letter) for letter in re.sub(r"[\s,;]", "", letters).upper())

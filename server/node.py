@@ -40,6 +40,10 @@ class Node:
         self.authenticator = Authenticator(self.engine)
         self.known_forms = KnownForms(self.engine)
 
+    def test_blobs(self, draft_id: str = "") -> Blobs:
+        """Return where the files of a draft's tests are; without an id, the place that holds one for each draft."""
+        return Blobs(self.settings.data, self.settings.blobs, f"tests/{draft_id}".rstrip("/"))
+
     def catch_up(self, until: int | None = None) -> None:
         """Bring the state up to the newest entry, so that who just wrote sees it."""
         projection.catch_up(self.engine, self.schemas, until)

@@ -23,6 +23,7 @@ class Action(StrEnum):
 
     READ_FORMS = "read forms"
     SUBMIT = "submit"
+    TEST_DRAFT = "test a draft"
     PUBLISH_FORMS = "publish forms"
     READ_SUBMISSIONS = "read submissions"
     EXPORT = "export submissions"
@@ -34,9 +35,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: a user with a role, or an app user of one project.
+    """Who asks: a user with a role, an app user of one project, or whoever has the token of one draft.
 
-    id: of the user or app user. name: what people call it. project_id: of an app user, None for a user.
+    id: of the user or app user. name: what people call it. project_id: None for a user. draft_of: the form whose
+    draft the token opens.
     """
 
     id: int
@@ -44,24 +46,28 @@ class Actor:
     role: Role | None
     project_id: int | None = None
     one_time: bool = False
+    draft_of: str | None = None
 
 
 TABLETS = frozenset({Action.READ_FORMS, Action.SUBMIT})
 COORDINATORS = TABLETS | {Action.READ_SUBMISSIONS, Action.EXPORT, Action.READ_QUARANTINE}
 
 
-def may(actor: Actor, action: Action, project_id: int | None = None) -> bool:
-    """Return whether the actor may do this (in this project)."""
+def may(actor: Actor, action: Action, project_id: int | None = None, form_id: str | None = None) -> bool:
+    """Return whether the actor may do this (in this project, with this form)."""
     if actor.one_time:
         return False
+    if actor.draft_of is not None:
+        opened = (actor.project_id, actor.draft_of)
+        return action is Action.TEST_DRAFT and opened == (project_id, form_id)
     if actor.project_id is not None:
         return action in TABLETS and actor.project_id == project_id
     return actor.role is Role.ADMINISTRATOR or (actor.role is Role.COORDINATOR and action in COORDINATORS)
 
 
-def require(actor: Actor, action: Action, project_id: int | None = None) -> None:
+def require(actor: Actor, action: Action, project_id: int | None = None, form_id: str | None = None) -> None:
     """Raise the 403 problem unless the actor may do this."""
     if actor.one_time:
         raise Problem(403.2, "Change the one-time password first (PUT /v1/users/current/password).")
-    if not may(actor, action, project_id):
+    if not may(actor, action, project_id, form_id):
         raise Problem(403.1, f"This account may not {action}.")

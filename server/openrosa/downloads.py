@@ -9,25 +9,33 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+from collections.abc import Iterable
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
+from server import drafts
 from server.node import Node
-from server.openrosa.tablet import identify
+from server.openrosa.tablet import identify, identify_tester
 from server.openrosa.urls import absolute_url
 from server.permissions import Action, require
 from server.problems import OPENROSA_HEADERS, Problem
-from server.store import forms
+from server.store import form_states, forms
+from server.store.drafts import FormDraft
 from server.store.engine import reading
+from server.store.form_states import FormState
 from server.store.forms import Media, PublishedForm
 
 NO_VERSION = "___"
 """Stands for the blank version in a path, as in ODK Central."""
 
+DOORS = {"token": "key", "test_token": "test"}
+
 router = APIRouter()
+tests = APIRouter()
+"""Of drafts: mounted under a draft's token only."""
 
 
 @router.get("/projects/{project_id}/formList")
@@ -37,12 +45,21 @@ def form_list(request: Request, project_id: int) -> Response:
     with reading(node.engine) as connection:
         if not forms.project_exists(connection, project_id):
             raise Problem(404.1, "There is no such project here.")
+        states = form_states.list_states(connection, project_id)
         listed = [
-            (one, [file for file in forms.list_media(connection, project_id, one.form_id) if file.sha256])
+            (one, bool(forms.list_media(connection, project_id, one.form_id)))
             for one in forms.list_current(connection, project_id)
+            if states.get(one.form_id, FormState.OPEN) is FormState.OPEN
         ]
-    entries = "".join(_form_entry(request, one, bool(media)) for one, media in listed)
-    return _xml(request, f'<xforms xmlns="http://openrosa.org/xforms/xformsList">{entries}</xforms>')
+    return _list(request, (_form_entry(request, one, has_media) for one, has_media in listed))
+
+
+@tests.get("/projects/{project_id}/forms/{form_id}/draft/formList")
+def draft_list(request: Request, project_id: int, form_id: str) -> Response:
+    """List the draft alone."""
+    node, draft = _admit_tester(request, project_id, form_id)
+    has_media = any(file.sha256 for file in drafts.list_media(node, draft))
+    return _list(request, [_form_entry(request, draft, has_media)])
 
 
 @router.get("/projects/{project_id}/forms/{form_id}/manifest")
@@ -53,8 +70,15 @@ def manifest(request: Request, project_id: int, form_id: str) -> Response:
         if not forms.is_published(connection, project_id, form_id):
             raise Problem(404.1, "There is no such form here.")
         media = forms.list_media(connection, project_id, form_id)
-    entries = "".join(_media_entry(request, project_id, form_id, file) for file in media)
-    return _xml(request, f'<manifest xmlns="http://openrosa.org/xforms/xformsManifest">{entries}</manifest>')
+    return _manifest(request, project_id, f"forms/{quote(form_id, safe='')}", media)
+
+
+@tests.get("/projects/{project_id}/forms/{form_id}/draft/manifest")
+def draft_manifest(request: Request, project_id: int, form_id: str) -> Response:
+    """List the files that the draft reads and that have been given."""
+    node, draft = _admit_tester(request, project_id, form_id)
+    media = [file for file in drafts.list_media(node, draft) if file.sha256]
+    return _manifest(request, project_id, _draft_path(draft), media)
 
 
 @router.get("/projects/{project_id}/forms/{form_id}/versions/{version}.xml")
@@ -80,13 +104,32 @@ def current_xform(request: Request, project_id: int, form_id: str) -> Response:
     return xform(request, project_id, form_id, found.version or NO_VERSION)
 
 
+@tests.get("/projects/{project_id}/forms/{form_id}/draft.xml")
+def draft_xform(request: Request, project_id: int, form_id: str) -> Response:
+    """Give the draft."""
+    _, draft = _admit_tester(request, project_id, form_id)
+    return _cached(request, draft.xform, "text/xml; charset=utf-8", draft.md5)
+
+
 @router.get("/projects/{project_id}/forms/{form_id}/attachments/{name}")
 def media_file(request: Request, project_id: int, form_id: str, name: str) -> Response:
     """Give a file that a form reads."""
     node = _admit(request, project_id)
     with reading(node.engine) as connection:
-        media = {file.name: file for file in forms.list_media(connection, project_id, form_id)}
-    file = media.get(name)
+        media = forms.list_media(connection, project_id, form_id)
+    return give_file(request, node, media, name)
+
+
+@tests.get("/projects/{project_id}/forms/{form_id}/draft/attachments/{name}")
+def draft_file(request: Request, project_id: int, form_id: str, name: str) -> Response:
+    """Give a file that the draft reads."""
+    node, draft = _admit_tester(request, project_id, form_id)
+    return give_file(request, node, drafts.list_media(node, draft), name)
+
+
+def give_file(request: Request, node: Node, media: Iterable[Media], name: str) -> Response:
+    """Return the file of this name. Raises Problem 404.1 when it is not among them, or was never given."""
+    file = {file.name: file for file in media}.get(name)
     if file is None or file.sha256 is None:
         raise Problem(404.1, "There is no such file for this form.")
     headers = {"ETag": f'"{file.md5}"', **dict(OPENROSA_HEADERS)}
@@ -104,30 +147,55 @@ def _admit(request: Request, project_id: int) -> Node:
     return node
 
 
-def _form_entry(request: Request, one: PublishedForm, has_media: bool) -> str:
-    path = f"forms/{quote(one.form_id, safe='')}"
-    version = quote(one.version or NO_VERSION, safe="")
+def _admit_tester(request: Request, project_id: int, form_id: str) -> tuple[Node, FormDraft]:
+    node: Node = request.app.state.node
+    return node, identify_tester(node, project_id, form_id, request.path_params["test_token"])
+
+
+def _list(request: Request, entries: Iterable[str]) -> Response:
+    text = "".join(entries)
+    return _xml(request, f'<xforms xmlns="http://openrosa.org/xforms/xformsList">{text}</xforms>')
+
+
+def _form_entry(request: Request, one: PublishedForm | FormDraft, has_media: bool) -> str:
+    if isinstance(one, FormDraft):
+        path = _draft_path(one)
+        xml_path = f"{path}.xml"
+    else:
+        path = f"forms/{quote(one.form_id, safe='')}"
+        xml_path = f"{path}/versions/{quote(one.version or NO_VERSION, safe='')}.xml"
     manifest_url = f"<manifestUrl>{_url(request, one.project_id, f'{path}/manifest')}</manifestUrl>"
     return (
         f"<xform><formID>{escape(one.form_id)}</formID><name>{escape(one.name)}</name>"
         f"<version>{escape(one.version)}</version><hash>md5:{one.md5}</hash>"
-        f"<downloadUrl>{_url(request, one.project_id, f'{path}/versions/{version}.xml')}</downloadUrl>"
+        f"<downloadUrl>{_url(request, one.project_id, xml_path)}</downloadUrl>"
         f"{manifest_url if has_media else ''}</xform>"
     )
 
 
-def _media_entry(request: Request, project_id: int, form_id: str, file: Media) -> str:
-    path = f"forms/{quote(form_id, safe='')}/attachments/{quote(file.name, safe='')}"
+def _draft_path(draft: FormDraft) -> str:
+    return f"forms/{quote(draft.form_id, safe='')}/draft"
+
+
+def _manifest(request: Request, project_id: int, path: str, media: Iterable[Media]) -> Response:
+    """The manifest of the form or draft at this path."""
+    entries = "".join(_media_entry(request, project_id, path, file) for file in media)
+    return _xml(request, f'<manifest xmlns="http://openrosa.org/xforms/xformsManifest">{entries}</manifest>')
+
+
+def _media_entry(request: Request, project_id: int, path: str, file: Media) -> str:
+    url = _url(request, project_id, f"{path}/attachments/{quote(file.name, safe='')}")
     return (
         f"<mediaFile><filename>{escape(file.name)}</filename><hash>md5:{file.md5}</hash>"
-        f"<downloadUrl>{_url(request, project_id, path)}</downloadUrl></mediaFile>"
+        f"<downloadUrl>{url}</downloadUrl></mediaFile>"
     )
 
 
 def _url(request: Request, project_id: int, path: str) -> str:
     """The URL for the same credentials: under the token, when the request came with one."""
-    token = request.path_params.get("token")
-    root = f"/v1/key/{token}/projects/{project_id}/" if token else f"/v1/projects/{project_id}/"
+    given = request.path_params
+    door = "".join(f"{door}/{given[key]}/" for key, door in DOORS.items() if key in given)
+    root = f"/v1/{door}projects/{project_id}/"
     public_url: str = request.app.state.node.settings.public_url
     return escape(absolute_url(request.scope, public_url, root) + path)
 

@@ -71,6 +71,12 @@ class Message(Enum):
         "دسترسی این تبلیت لغو شده است. از هماهنگ‌کننده بپرسید.",
         "د دې ټابلېټ لاسرسی لغوه شوی. له همغږي کوونکي وپوښتئ.",
     )
+    DRAFT_GONE = (
+        "This test form is no longer here. Ask its designer for the new code.",
+        "این فرم آزمایشی دیگر اینجا نیست. رمزینه تازه را از طراح فرم بگیرید.",
+        "این فورم آزمایشی دیگر اینجا نیست. کیوآر کود نو را از طراح فورم بگیرید.",
+        "دا ازمایښتي فورمه نور دلته نشته. نوی کیو آر کوډ یې له جوړوونکي واخلئ.",
+    )
     NOT_A_SUBMISSION = (
         "This is no submission: the part xml_submission_file is missing.",
         "این یک فرم ارسالی نیست: بخش xml_submission_file وجود ندارد.",

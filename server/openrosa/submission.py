@@ -9,32 +9,52 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
-from server import intake
+from server import drafts, intake
 from server.intake import Arrival, Outcome, QueueFullError, Sender, StoredFile
 from server.node import Serving
 from server.openrosa.messages import FULL, Message
 from server.openrosa.parts import ClientGoneError, FilePart, Parts, clean_name, iter_body, read_parts
-from server.openrosa.tablet import authenticate
+from server.openrosa.tablet import authenticate, identify_tester
 from server.openrosa.urls import absolute_url
-from server.permissions import Action, Actor, require
+from server.permissions import Action, require
 from server.problems import OPENROSA_HEADERS, Headers, Problem, openrosa_response
 from server.store import forms
-from server.store.blobs import Upload
+from server.store.blobs import Blobs, Upload
+from server.store.drafts import FormDraft
 from server.store.engine import reading
 
-PATH = re.compile(r"/v1/(?:key/(?P<token>[^/]+)/)?projects/(?P<project>[0-9]{1,9})/submission/?")
+PATH = re.compile(
+    r"/v1/(?:key/(?P<token>[^/]+)/|test/(?P<test_token>[^/]+)/)?projects/(?P<project>[0-9]{1,9})/"
+    r"(?(test_token)forms/(?P<form_id>[^\x00]+)/draft/)submission/?"
+)
+"""Of a project or, under `test`, of one draft."""
 LOOP_BYTES_MAX = 262_144
 LARGE_MAX = 3
 """Records above LOOP_BYTES_MAX that are in memory at once: parsed, one takes up to twenty times its size."""
 RETRY_AFTER_S = 30
 
 log = logging.getLogger("chapar.submission")
+
+
+@dataclass(frozen=True, slots=True)
+class Corridor:
+    """Where what comes through the door goes: to the journal, or (with a draft) to that draft's tests.
+
+    commit: durable when it returns.
+    """
+
+    sender: Sender
+    blobs: Blobs
+    commit: Callable[[Arrival], Awaitable[Outcome]]
+    draft: FormDraft | None = None
 
 
 class SubmissionDoor:
@@ -66,10 +86,10 @@ class SubmissionDoor:
         try:
             if method not in {"HEAD", "POST"}:
                 raise Problem(405.1, "Send submissions with POST.", headers=(("Allow", "HEAD, POST"),))
-            actor = await authenticate(self._node, scope, project_id, match["token"])
-            require(actor, Action.SUBMIT, project_id)
-            if actor.project_id is None and not await asyncio.to_thread(self._has_project, project_id):
-                raise Problem(404.1, Message.NO_PROJECT.text)
+            if match["test_token"]:
+                corridor = await asyncio.to_thread(self._admit_test, scope, project_id, match)
+            else:
+                corridor = await self._admit(scope, project_id, match["token"])
         except Problem:
             await _drain(receive, self._settings.submission_bytes_max)
             raise
@@ -78,39 +98,54 @@ class SubmissionDoor:
             limit = str(self._settings.submission_bytes_max)
             location = absolute_url(scope, self._settings.public_url)
             return 204, "", (("X-OpenRosa-Accept-Content-Length", limit), ("Location", location))
-        outcome = await self._receive(scope, receive, project_id, actor)
+        outcome = await self._receive(scope, receive, project_id, corridor)
         if outcome is Outcome.QUARANTINED:
             return 202, Message.QUARANTINED.text, ()
         return 201, FULL, ()
 
-    async def _receive(self, scope: Scope, receive: Receive, project_id: int, actor: Actor) -> Outcome:
+    async def _admit(self, scope: Scope, project_id: int, token: str | None) -> Corridor:
+        actor = await authenticate(self._node, scope, project_id, token)
+        require(actor, Action.SUBMIT, project_id)
+        if actor.project_id is None and not await asyncio.to_thread(self._has_project, project_id):
+            raise Problem(404.1, Message.NO_PROJECT.text)
         sender = Sender(actor.id, actor.name, _device_id(scope), "openrosa")
-        with Parts(self._node.blobs.open_upload) as parts:
+        return Corridor(sender, self._node.blobs, self._commit)
+
+    def _admit_test(self, scope: Scope, project_id: int, match: re.Match[str]) -> Corridor:
+        draft = identify_tester(self._node, project_id, match["form_id"], match["test_token"])
+
+        async def commit(arrival: Arrival) -> Outcome:
+            return await asyncio.to_thread(drafts.keep_test, self._node, draft, arrival)
+
+        sender = Sender(None, "", _device_id(scope), "test")
+        return Corridor(sender, self._node.test_blobs(draft.id), commit, draft)
+
+    async def _receive(self, scope: Scope, receive: Receive, project_id: int, corridor: Corridor) -> Outcome:
+        with Parts(corridor.blobs.open_upload) as parts:
             await read_parts(scope, receive, parts, self._settings.request_bytes_max)
             if parts.xml is None:
                 raise Problem(400.1, Message.NOT_A_SUBMISSION.text)
-            files = [await self._keep(part) for part in parts.files]
+            files = [await _keep(corridor.blobs, part) for part in parts.files]
             if parts.xml.size > self._settings.xml_bytes_max:
-                whole = await self._keep(FilePart("oversize.xml", "text/xml", parts.xml))
-                return await self._commit(intake.oversize(project_id, whole, files, sender))
+                whole = await _keep(corridor.blobs, FilePart("oversize.xml", "text/xml", parts.xml))
+                return await corridor.commit(intake.oversize(project_id, whole, files, corridor.sender))
             if parts.xml.size <= LOOP_BYTES_MAX:
-                return await self._commit(await self._examine(project_id, parts.xml, files, sender))
+                return await corridor.commit(await self._examine(project_id, parts.xml, files, corridor))
             async with self._large:
-                return await self._commit(await self._examine(project_id, parts.xml, files, sender))
+                return await corridor.commit(await self._examine(project_id, parts.xml, files, corridor))
 
     async def _examine(
-        self, project_id: int, upload: Upload, files: Sequence[StoredFile], sender: Sender
+        self, project_id: int, upload: Upload, files: Sequence[StoredFile], corridor: Corridor
     ) -> Arrival:
         xml = upload.rewound().read()
+        examine = partial(intake.examine, project_id, xml, files, corridor.sender)
+        if corridor.draft:
+            return await asyncio.to_thread(examine, lambda *_: True, corridor.draft.form_id)
         known = self._node.known_forms
         if len(xml) <= LOOP_BYTES_MAX:
             with suppress(LookupError):
-                return intake.examine(project_id, xml, files, sender, known.recall)
-        return await asyncio.to_thread(intake.examine, project_id, xml, files, sender, known.ask)
-
-    async def _keep(self, part: FilePart) -> StoredFile:
-        digest = await asyncio.to_thread(self._node.blobs.keep, part.upload)
-        return StoredFile(part.name, digest, part.upload.size, part.content_type)
+                return examine(known.recall)
+        return await asyncio.to_thread(examine, known.ask)
 
     def _has_project(self, project_id: int) -> bool:
         with reading(self._node.engine) as connection:
@@ -139,6 +174,11 @@ def settle(outcomes: Sequence[tuple[object, Outcome | Exception]]) -> None:
             ticket.set_exception(outcome)
         else:
             ticket.set_result(outcome)
+
+
+async def _keep(blobs: Blobs, part: FilePart) -> StoredFile:
+    digest = await asyncio.to_thread(blobs.keep, part.upload)
+    return StoredFile(part.name, digest, part.upload.size, part.content_type)
 
 
 def _device_id(scope: Scope) -> str:

@@ -1,4 +1,4 @@
-"""Which account a tablet speaks for: a token in the path, HTTP Digest, or a user's Basic and Bearer."""
+"""Which account a tablet speaks for: a token in the path, HTTP Digest, a user's Basic and Bearer, a draft's token."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import asyncio
 
 from starlette.types import Scope
 
+from server import drafts
 from server.auth import actor_of_app_user
 from server.node import Node
 from server.openrosa import digest
 from server.openrosa.messages import Message
-from server.permissions import Actor
+from server.permissions import Action, Actor, require
 from server.problems import Headers, Problem
 from server.store import accounts
+from server.store.drafts import FormDraft
 from server.store.engine import reading
 
 
@@ -38,6 +40,16 @@ def identify(node: Node, scope: Scope, project_id: int, token: str | None) -> Ac
         text = Message.WITHDRAWN if problem.status == 403 else Message.UNKNOWN_TABLET
         headers = problem.headers or (challenges() if problem.status == 401 and token is None else ())
         raise Problem(problem.code, text.text, headers=headers) from None
+
+
+def identify_tester(node: Node, project_id: int, form_id: str, token: str) -> FormDraft:
+    """Return the draft that this token may test, in this thread. Raises Problem 404.4."""
+    try:
+        draft, actor = drafts.admit(node, project_id, form_id, token)
+    except Problem as problem:
+        raise Problem(problem.code, Message.DRAFT_GONE.text) from None
+    require(actor, Action.TEST_DRAFT, project_id, form_id)
+    return draft
 
 
 def challenges(*, is_stale: bool = False) -> Headers:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,15 +22,20 @@ MEMORY_BYTES = 1 << 16
 
 
 class Blobs:
-    """Content-addressed bytes. Keys are `ab/cdef…`, the first two hex digits a folder."""
+    """Content-addressed bytes. Keys are `ab/cdef…`, the first two hex digits a folder.
 
-    def __init__(self, data: Path, url: str = "") -> None:
+    part: a place of their own, as `tests/1f…`, so that they can be dropped together.
+    """
+
+    def __init__(self, data: Path, url: str = "", part: str = "") -> None:
         self._spool = data / "tmp"
         self._spool.mkdir(parents=True, exist_ok=True)
-        self._folder = None if url else data / "blobs"
-        if self._folder:
-            self._folder.mkdir(exist_ok=True)
-        self._store: ObjectStore = LocalStore(self._folder) if self._folder else from_url(url)
+        self._folder = None if url else data / (part or "blobs")
+        if self._folder and not self._folder.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _fsync(self._folder.parent)
+        address = f"{url.rstrip('/')}/{part}" if part else url
+        self._store: ObjectStore = LocalStore(self._folder) if self._folder else from_url(address)
 
     def open_upload(self) -> Upload:
         """Return a place to stream an upload into; small ones stay in memory."""
@@ -60,6 +66,20 @@ class Blobs:
         """Yield the blob in chunks of about a megabyte. Raises FileNotFoundError at once."""
         result = obstore.get(self._store, _key(digest))
         return (bytes(chunk) for chunk in result.stream(min_chunk_size=CHUNK_BYTES))
+
+    def list_parts(self) -> list[str]:
+        """Return the names of the parts below this one."""
+        if self._folder:
+            return [path.name for path in self._folder.iterdir()]
+        return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
+
+    def drop(self) -> None:
+        """Delete all of them."""
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return
+        for page in obstore.list(self._store):
+            obstore.delete(self._store, [one["path"] for one in page])
 
     def _size(self, key: str) -> int | None:
         try:
