@@ -16,7 +16,20 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.api import app_users, exports, form_check, forms, forms_diff, sessions, submissions
+from forms.errors import FormError
+from server.api import (
+    app_users,
+    draft_tests,
+    drafts,
+    exports,
+    form_check,
+    form_definitions,
+    forms,
+    forms_diff,
+    sessions,
+    submissions,
+)
+from server.api.form_json import fault_json
 from server.intake import Outcome
 from server.node import Node, start_serving
 from server.openrosa import downloads
@@ -73,11 +86,14 @@ class Application:
         # Downloads before forms: `/forms/ID.xml` would else be a form named “ID.xml”.
         app.include_router(downloads.router, prefix="/v1/key/{token}", include_in_schema=False)
         app.include_router(downloads.router, prefix="/v1", tags=["OpenRosa"])
-        app.include_router(forms.router, prefix="/v1")
+        app.include_router(downloads.tests, prefix="/v1/test/{test_token}", include_in_schema=False)
+        for router in (draft_tests.router, drafts.router, form_definitions.router, forms.router):
+            app.include_router(router, prefix="/v1")
         app.include_router(form_check.router, prefix="/v1")
         app.include_router(forms_diff.router, prefix="/v1")
         app.include_router(_health)
         app.add_exception_handler(Problem, _render_problem)
+        app.add_exception_handler(FormError, _render_faults)
         app.add_exception_handler(RequestValidationError, _render_validation)
         app.add_exception_handler(HTTPException, _render_http)
         for unstorable in (DataError, OverflowError, UnicodeEncodeError):
@@ -136,6 +152,12 @@ def render(request: Request, problem: Problem) -> Response:
 def _render_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return render(request, error)
+
+
+def _render_faults(request: Request, error: Exception) -> Response:
+    assert isinstance(error, FormError)
+    faults = [fault_json(fault) for fault in error.faults]
+    return render(request, Problem(400.8, str(error), extra={"faults": faults}))
 
 
 def _render_validation(request: Request, error: Exception) -> Response:

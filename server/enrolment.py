@@ -11,6 +11,7 @@ import secrets
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import orjson
 import segno
@@ -19,11 +20,13 @@ from server.auth import new_token, sha256_hex
 from server.node import Node
 from server.openrosa import digest
 from server.store import journal
+from server.store.drafts import FormDraft
 from server.store.engine import writing
 from sync.journal import Draft, Kind
 
 PASSWORD_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # noqa: S105  (no characters that look alike)
 PASSWORD_CHARS = 16
+PROJECT = {"name": "Chapar", "icon": "چ", "color": "#0b6e4f"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,19 @@ def server_url(base_url: str, project_id: int, token: str) -> str:
     return f"{base_url.rstrip('/')}/v1/key/{token}/projects/{project_id}"
 
 
-def collect_settings(url: str, name: str) -> bytes:
-    """Return the content of the QR code that configures Collect for this server."""
+def test_url(base_url: str, draft: FormDraft) -> str:
+    """Return the URL to put into Collect to test a draft."""
+    path = f"/v1/test/{draft.token}/projects/{draft.project_id}/forms/{quote(draft.form_id, safe='')}/draft"
+    return base_url.rstrip("/") + path
+
+
+def test_project(draft: FormDraft) -> dict[str, str]:
+    """Return how Collect is to show the project of a draft: by no chance like the real one."""
+    return {"name": f"[Draft] {draft.name}", "icon": "📝", "color": "#8a5a00"}
+
+
+def collect_settings(url: str, name: str, project: Mapping[str, str] = PROJECT) -> bytes:
+    """Return the content of the QR code that configures Collect for this server. name: of the tablet."""
     settings = {
         "general": {
             "server_url": url,
@@ -74,7 +88,7 @@ def collect_settings(url: str, name: str) -> bytes:
             "metadata_username": name,
         },
         "admin": {},
-        "project": {"name": "Chapar", "icon": "چ", "color": "#0b6e4f"},
+        "project": project,
     }
     return base64.b64encode(zlib.compress(orjson.dumps(settings), 9))
 

@@ -296,10 +296,12 @@ def client(node: Node) -> Iterator[TestClient]:
 def test_the_api_refuses_lists_and_takes_renames(client: TestClient) -> None:
     xform = compile_form(sheet(2, "text | leader | Head"), "f.md").xform
     headers = {"Content-Type": "application/xml"}
-    answer = client.post("/v1/projects/1/forms", content=xform, headers=headers)
+    answer = client.post("/v1/projects/1/forms?publish=true", content=xform, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (409, 409.31)
     assert answer.json()["details"]["changes"][0]["accept"] == "looks-renamed:/head"
-    done = client.post("/v1/projects/1/forms?rename=head%3Dleader", content=xform, headers=headers)
+    done = client.post(
+        "/v1/projects/1/forms?publish=true&rename=head%3Dleader", content=xform, headers=headers
+    )
     assert [change["rule"] for change in done.json()["changes"]] == ["renamed"]
     diff = client.get("/v1/projects/1/forms/f/versions/1/diff/2").json()
     assert [(change["rule"], change["records"]) for change in diff["changes"]] == [("renamed", 1)]
@@ -308,7 +310,7 @@ def test_the_api_refuses_lists_and_takes_renames(client: TestClient) -> None:
 
 def test_the_api_takes_changes_that_are_accepted(client: TestClient) -> None:
     xform = compile_form(sheet(2, "date | head | Head"), "f.md").xform
-    url = "/v1/projects/1/forms?accept=type-changed:/head"
+    url = "/v1/projects/1/forms?publish=true&accept=type-changed:/head"
     assert client.post(url, content=xform, headers={"Content-Type": "application/xml"}).status_code == 200
 
 

@@ -9,9 +9,8 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
-from forms.errors import FormError
 from server.api.deps import ActorDep, NodeDep, admit
-from server.api.forms import KINDS, SHEET_BYTES_MAX, fault_json, read_body
+from server.api.forms import KINDS, SHEET_BYTES_MAX, read_body
 from server.compiling import check_apart
 from server.openrosa.parts import clean_name
 from server.permissions import Action
@@ -34,9 +33,5 @@ async def check_form(request: Request, node: NodeDep, actor: ActorDep, project_i
         raise Problem(400.1, f"Send the sheet with one of these content types: {', '.join(SHEETS)}.")
     name = clean_name(unquote(request.headers.get("x-xlsform-formid-fallback", "form")))
     data = await read_body(request, SHEET_BYTES_MAX)
-    try:
-        found = await run_in_threadpool(check_apart, data, f"{name}.{kind}")
-    except FormError as error:
-        faults = [fault_json(fault) for fault in error.faults]
-        raise Problem(400.8, str(error), extra={"faults": faults}) from None
+    found = await run_in_threadpool(check_apart, data, f"{name}.{kind}")
     return {"file": f"{name}.{kind}", "findings": [asdict(finding) for finding in found]}

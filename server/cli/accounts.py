@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from server.cli.common import Data, Json, Project, opened, settings, tell
+from server.cli.common import Data, Json, Png, Project, Url, base_url, opened, settings, show_code, tell
 from server.permissions import Role
 
 users = typer.Typer(help="People's accounts.", no_args_is_help=True)
@@ -67,10 +66,8 @@ def set_password(
 @app_users.command("create")
 def create_app_user(
     name: str,
-    url: Annotated[
-        str, typer.Option("--url", help="The address tablets reach this server by, as http://10.0.0.5:8383.")
-    ] = "",
-    png: Annotated[Path | None, typer.Option("--png", help="Where to write the QR code.")] = None,
+    url: Url = "",
+    png: Png = None,
     data: Data = None,
     project: Project = 1,
     as_json: Json = False,
@@ -80,12 +77,9 @@ def create_app_user(
 
     with opened(data) as node:
         made = enrolment.create_app_user(node, project, name)
-        server_url = enrolment.server_url(url or _base_url(data), project, made.token)
-    content = enrolment.collect_settings(server_url, name)
+        server_url = enrolment.server_url(url or base_url(data), project, made.token)
     path = png or settings(data).data / "enrolment" / f"{made.id}.png"
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.write_bytes(enrolment.qr_png(content))
-    path.chmod(0o600)
+    show_code(enrolment.collect_settings(server_url, name), path, as_json=as_json)
     result = {
         "id": made.id,
         "name": name,
@@ -95,8 +89,6 @@ def create_app_user(
         "password": made.password,
         "png": str(path),
     }
-    if not as_json:
-        enrolment.qr_code(content).terminal(compact=True)
     text = (
         f"In ODK Collect: Add project, Scan QR code (above, or {path}).\n"
         f"Or by hand: {server_url}\n"
@@ -141,10 +133,3 @@ def _read_password(from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
-
-
-def _base_url(data: Path | None) -> str:
-    from server.node import find_serving_url
-
-    found = settings(data)
-    return found.public_url or find_serving_url(found.data) or f"http://{found.host}:{found.port}"

@@ -22,6 +22,10 @@ UnusedData = Annotated[
     Path | None, typer.Option("--data", help="Taken like everywhere; nothing is read or stored there.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
+Url = Annotated[
+    str, typer.Option("--url", help="The address tablets reach this server by, as http://10.0.0.5:8383.")
+]
+Png = Annotated[Path | None, typer.Option("--png", help="Where to write the QR code.")]
 Project = Annotated[int, typer.Option("--project", help="The project's number.")]
 
 
@@ -50,6 +54,25 @@ def opened(data: Path | None) -> Iterator[Node]:
 def tell(result: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     """Print the result: as JSON for scripts, as text for people."""
     typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode() if as_json else text)
+
+
+def base_url(data: Path | None) -> str:
+    """Return the address by which tablets reach the server, as well as it can be known beside it."""
+    from server.node import find_serving_url
+
+    found = settings(data)
+    return found.public_url or find_serving_url(found.data) or f"http://{found.host}:{found.port}"
+
+
+def show_code(content: bytes, png: Path, *, as_json: bool) -> None:
+    """Write a QR code as PNG, for its owner's eyes only, and show it to people."""
+    from server import enrolment
+
+    png.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    png.write_bytes(enrolment.qr_png(content))
+    png.chmod(0o600)
+    if not as_json:
+        enrolment.qr_code(content).terminal(compact=True)
 
 
 def explain(error: Exception) -> str | None:

@@ -47,7 +47,7 @@ def diff(
     tell(result, table(result), as_json=as_json)
 
 
-def read_consent(files: Sequence[Path], accept: list[str] | None, rename: list[str] | None) -> Consent:
+def read_consent(files: Sequence[str], accept: list[str] | None, rename: list[str] | None) -> Consent:
     """Return what the options say. Raises a usage error when they could belong to several files."""
     from server.evolution import Consent
 

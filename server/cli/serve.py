@@ -69,12 +69,13 @@ def demo(
 
 
 def _prepare(node: Node, *, as_json: bool) -> None:
-    from server import setup
+    from server import drafts, setup
     from server.publishing import release_waiting
 
     setup.ensure_project(node)
     published = setup.publish_bundled(node)
     release_waiting(node, setup.PROJECT_ID)
+    drafts.sweep(node)
     administrator = setup.ensure_administrator(node)
     lines = [f"published {one.form_id} version {one.version}" for one in published]
     if administrator:
