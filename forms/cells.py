@@ -31,6 +31,8 @@ class Cell(NamedTuple):
 
 Cells = Mapping[str, Cell]
 BLANK = Cell("", "")
+HERE = Cell("yes", "yes")
+"""What the cell of a row says: the row is there."""
 KEY = re.compile(r"[\w:.-]{1,80}")
 ROW = re.compile(r"\[[^\]]*\]")
 LOST_KEY = "~"
@@ -91,10 +93,16 @@ def path_of(cell: str) -> str:
 
 def rows_of(cell: str) -> Iterator[str]:
     """Yield the cells of the rows around a cell, outer first, without itself."""
-    at = cell.find("]/")
+    field = cell.partition("#")[0]
+    at = field.find("]/")
     while at >= 0:
-        yield cell[: at + 1]
-        at = cell.find("]/", at + 1)
+        yield field[: at + 1]
+        at = field.find("]/", at + 1)
+
+
+def is_row(cell: str) -> bool:
+    """Return whether a cell is that of a row."""
+    return cell.endswith("]") and "#" not in cell
 
 
 def _read(tree: Tree, place: Place, path: str, cells: dict[str, Cell], shape: Shape) -> None:
@@ -124,19 +132,25 @@ def _read_rows(
     cells: dict[str, Cell],
     shape: Shape,
 ) -> None:
-    for row in rows:
-        tree = {OWN_TEXT: row} if isinstance(row, Answer) else row
-        content = _digest(canonical_node(tree, place))
-        own = tree.get(key_name)
-        key = own.text.strip() if isinstance(own, Answer) else ""
-        if not KEY.fullmatch(key):
-            key = f"{LOST_KEY}{content}"
-        here, times = f"{path}[{key}]", 1
-        while here in cells:
-            times += 1
-            here = f"{path}[{key}{LOST_KEY}{times}]"
-        cells[here] = Cell(content, content)
-        _read(tree, place, here, cells, shape)
+    trees = [{OWN_TEXT: row} if isinstance(row, Answer) else row for row in rows]
+    alike: dict[str, list[int]] = {}
+    for number, tree in enumerate(trees):
+        alike.setdefault(_row_key(tree, place, key_name), []).append(number)
+    names = {}
+    for key, numbers in alike.items():
+        if len(numbers) > 1:
+            numbers.sort(key=lambda number: _digest(canonical_node(trees[number], place)))
+        for times, number in enumerate(numbers, 1):
+            names[number] = f"{path}[{key}]" if times == 1 else f"{path}[{key}{LOST_KEY}{times}]"
+    for number, tree in enumerate(trees):
+        cells[names[number]] = HERE
+        _read(tree, place, names[number], cells, shape)
+
+
+def _row_key(row: Tree, place: Place, key_name: str) -> str:
+    own = row.get(key_name)
+    key = own.text.strip() if isinstance(own, Answer) else ""
+    return key if KEY.fullmatch(key) else f"{LOST_KEY}{_digest(canonical_node(row, place))}"
 
 
 def _digest(content: object) -> str:

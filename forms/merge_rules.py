@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import NamedTuple
@@ -100,9 +100,10 @@ class MergeRules:
         if path in self.ranks:
             return (Decimal(self.ranks[path].get(said, -1)), said)
         try:
-            return (Decimal(said), said)
+            number = Decimal(said)
         except InvalidOperation:
-            return (Decimal(_instant(said)), said)
+            number = NO_NUMBER
+        return (number if number.is_finite() else Decimal(_instant(said)), said)
 
 
 def merge_rules(schema: FormSchema) -> MergeRules:
@@ -141,10 +142,14 @@ def wrong_policy(text: str, field: Field) -> tuple[str, str] | None:
     return None
 
 
+NO_NUMBER = Decimal("NaN")
+
+
 def _instant(said: str) -> float:
-    """The seconds since 1970 of a dateTime, 0 of anything else."""
+    """The seconds since 1970 of a dateTime, 0 of anything else. Without a zone it is UTC: alike at every node."""
     try:
-        return datetime.fromisoformat(said).timestamp() if "T" in said else 0
+        moment = datetime.fromisoformat(said) if "T" in said else None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() if moment else 0
     except (ValueError, OverflowError):
         return 0
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import TopologicalSorter
 
 from sync.groups import Groups
 from sync.revision import Revision, RevisionKind
@@ -42,22 +43,38 @@ class History:
         """Whether the revision at `other` was made knowing the one at `one`."""
         return bool(self.ancestors[other] >> one & 1)
 
-    def latest(self, places: Iterable[int]) -> tuple[int, ...]:
-        """Return the places, ascending, without those that another of them was made knowing."""
-        found = sorted(places)
-        if len(found) < 2:
-            return tuple(found)
-        known = 0
-        kept = []
-        for place in reversed(found):
-            if not known >> place & 1:
-                kept.append(place)
-            known |= self.ancestors[place]
+    def latest(self, places: int) -> tuple[int, ...]:
+        """Return the places, ascending, without those that another of them was made knowing. places: as bits."""
+        kept: list[int] = []
+        while places:
+            newest = places.bit_length() - 1
+            kept.append(newest)
+            places &= ~(self.ancestors[newest] | 1 << newest)
         return tuple(reversed(kept))
 
-    def are_apart(self, one: int, other: int) -> bool:
-        """Whether neither was made knowing the other."""
-        return one != other and not self.is_before(one, other) and not self.is_before(other, one)
+    def apart(self, places: int) -> dict[int, int]:
+        """Return, for each of the places (as bits), those of them that it and they were made without knowing."""
+        known = {place: self.ancestors[place] & places | 1 << place for place in places_of(places)}
+        for place in known:
+            for before in places_of(self.ancestors[place] & places):
+                known[before] |= 1 << place
+        return {place: places & ~related for place, related in known.items()}
+
+
+def bits_of(places: Iterable[int]) -> int:
+    """Return the places as bits."""
+    bits = 0
+    for place in places:
+        bits |= 1 << place
+    return bits
+
+
+def places_of(bits: int) -> Iterator[int]:
+    """Yield the places that bits stand for, the last one first."""
+    while bits:
+        place = bits.bit_length() - 1
+        yield place
+        bits ^= 1 << place
 
 
 def components(revisions: Iterable[Revision]) -> list[tuple[Revision, ...]]:
@@ -90,14 +107,12 @@ def history(revisions: Iterable[Revision]) -> History:
         by_instance.setdefault(revision.instance_id, revision)
         by_digest.setdefault(revision.digest, revision)
     undone = _undone(ranked)
-    parents = {
-        revision.digest: _named(revision, by_instance, by_digest)
-        for revision in ranked
-        if revision.kind is not RevisionKind.WITHDRAWAL
-    }
-    parents = _without_circles(parents)
-    kept = [revision for revision in by_digest.values() if revision.digest in parents]
-    order, places = _order([one for one in kept if one.digest not in undone], _lifted(parents, undone))
+    parents = _without_circles(
+        {digest: _named(one, by_instance, by_digest) for digest, one in by_digest.items()}
+    )
+    order, places = _order(
+        [one for digest, one in by_digest.items() if digest not in undone], _lifted(parents, undone)
+    )
     ancestors: list[int] = []
     for found in places:
         bits = 0
@@ -132,13 +147,23 @@ def _misses(
 
 
 def _undone(ranked: Sequence[Revision]) -> frozenset[str]:
-    """The decisions that a withdrawal names which is not itself withdrawn by a later one."""
-    undone: set[str] = set()
+    """The withdrawals, and the decisions that they name; a withdrawal that is itself withdrawn undoes nothing.
+
+    Told from the last withdrawal back to the decision, whatever their stamps: the clocks of posts differ.
+    """
+    withdrawals = [one for one in ranked if one.kind is RevisionKind.WITHDRAWAL]
+    if not withdrawals:
+        return frozenset()
     decisions = {one.digest for one in ranked if one.kind is not RevisionKind.EDIT}
-    for revision in reversed(ranked):
-        if revision.kind is RevisionKind.WITHDRAWAL and revision.digest not in undone:
-            undone.update(decisions.intersection(revision.parents))
-    return frozenset(undone)
+    named: dict[str, set[str]] = {}
+    for one in withdrawals:
+        for digest in decisions.intersection(one.parents):
+            named.setdefault(digest, set()).add(one.digest)
+    undone: set[str] = set()
+    for digest in TopologicalSorter(named).static_order():
+        if not named.get(digest, set()) <= undone:
+            undone.add(digest)
+    return frozenset(undone.union(one.digest for one in withdrawals))
 
 
 def _without_circles(parents: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -178,10 +203,10 @@ def _circular(parents: Mapping[str, tuple[str, ...]]) -> set[str]:
 
 def _lifted(parents: Mapping[str, tuple[str, ...]], undone: frozenset[str]) -> dict[str, tuple[str, ...]]:
     """The same without what is undone: its children stand upon its parents."""
-    if not undone:
-        return dict(parents)
     found: dict[str, tuple[str, ...]] = {}
     for child, named in parents.items():
+        if child in undone:
+            continue
         above: set[str] = set()
         waiting, seen = list(named), set(named)
         while waiting:

@@ -1,23 +1,28 @@
 """Multi-value registers: for each cell of a submission, the revisions whose answer nobody knowingly replaced.
 
-A revision *writes* a cell when its answer differs from what its parents show; saving again without a change writes
-nothing. A write is replaced by a later write of the same cell that was made knowing it. What remains is the register.
+A revision *writes* a cell when its answer differs from what its parents' view shows; saving again without a change
+writes nothing. A write is replaced by a later write of the same cell that was made knowing it. What remains is the
+register. Who changes anything in a row writes the row too, so that nobody deletes it unseen.
 Source: Shapiro and others, "A comprehensive study of Convergent and Commutative Replicated Data Types" (2011), 3.2.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from forms.cells import BLANK, Cell, Cells, path_of, rows_of
+from forms.cells import BLANK, HERE, Cell, Cells, is_row, path_of, rows_of
+from forms.merge_rules import MergeRules
 from sync.history import History
 from sync.revision import RevisionKind
 
 Register = tuple[int, ...]
 """Places in the history, ascending."""
 Registers = dict[str, Register]
-NOBODY: Register = ()
+Shown = dict[str, Cell]
+"""What a view shows by cell, blank answers and what stands in deleted rows included."""
+Units = Sequence[Collection[str]]
+"""Cells that belong together although different people answered them."""
 DELETED = "@deleted"
 """The cell that a tombstone writes and everything later blanks."""
 GONE = Cell("yes", "yes")
@@ -38,125 +43,143 @@ class Snapshot:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
-def with_files(
-    history: History, snapshots: Mapping[str, Snapshot], fields: Container[str]
-) -> Mapping[str, Snapshot]:
-    """Return the snapshots with the files' hashes in what their cells say: the same name can be another picture.
-
-    fields: paths of questions that hold a file's name. A file that did not come with an edit again is that of the
-    revision it was made upon; one that came with none yet makes no difference.
-    """
-    found = dict(snapshots)
-    known: list[Mapping[str, str]] = []
-    for revision, parents in zip(history.order, history.parents, strict=True):
-        snapshot = snapshots[revision.digest]
-        files: dict[str, str] = {}
-        for parent in parents:
-            files.update(known[parent])
-        known.append({**files, **snapshot.files})
-        if revision.kind is RevisionKind.EDIT and known[-1]:
-            cells = {
-                name: Cell(cell.text, f"{cell.said}\0{known[-1].get(cell.said, '')}")
-                for name, cell in snapshot.cells.items()
-                if path_of(name) in fields
-            }
-            found[revision.digest] = replace(snapshot, cells={**snapshot.cells, **cells})
-    return found
-
-
-@dataclass
 class Ledger:
-    """All writes of a submission. registers: at the end. writes: of each cell, the places of its writes, ascending.
+    """All writes of a submission. written: by place, what the revision wrote. writers: by cell, who, as bits."""
 
-    before: of each decision, the registers of the cells it decided, as it found them.
-    """
-
-    history: History
-    snapshots: Mapping[str, Snapshot]
-    shown: Callable[[str, Register], Cell]
-    registers: Registers = field(default_factory=dict)
-    writes: dict[str, list[int]] = field(default_factory=dict)
-    before: dict[int, Registers] = field(default_factory=dict)
+    def __init__(self, history: History, snapshots: Mapping[str, Snapshot], rules: MergeRules) -> None:
+        self.history = history
+        self.written: list[Cells] = []
+        self.writers: dict[str, int] = {}
+        self._saw: dict[int, Shown] = {}
+        self._snapshots = [snapshots[revision.digest] for revision in history.order]
+        self._rules = rules
+        self._bearers: dict[str, int] = {}
+        for place, snapshot in enumerate(self._snapshots):
+            for name in snapshot.files:
+                self._bearers[name] = self._bearers.get(name, 0) | 1 << place
 
     def value(self, place: int, cell: str) -> Cell:
         """Return what the revision at a place wrote into a cell."""
-        revision = self.history.order[place]
-        if cell == DELETED:
-            return GONE if revision.kind is RevisionKind.TOMBSTONE else BLANK
-        return self.snapshots[revision.digest].cells.get(cell, BLANK)
+        return self.written[place].get(cell, BLANK)
 
-    def seen(self, place: int, cell: str) -> Register:
-        """Return the register of a cell as it stood after the revision at a place."""
-        known = [
-            one for one in self.writes.get(cell, ()) if one == place or self.history.is_before(one, place)
-        ]
-        return self.history.latest(known)
+    def register(self, cell: str, known: int) -> Register:
+        """Return the register of a cell among the revisions `known` (as bits)."""
+        return self.history.latest(self.writers.get(cell, 0) & known)
 
-    def fold(self) -> None:
-        """Go through the history and fill the ledger; the work grows with the number of revisions."""
+    def saw(self, place: int, cell: str, pick: Callable[[str, Register], Cell]) -> Cell:
+        """Return what whoever made the revision at a place saw in a cell, their own answer included.
+
+        pick: what a register shows.
+        """
+        if (shown := self._saw.get(place)) is not None:
+            return shown.get(cell, BLANK)
+        return pick(cell, self.register(cell, self.history.ancestors[place] | 1 << place))
+
+    def fold(self, shown_by: Callable[[int], tuple[Shown, Units]]) -> None:
+        """Go through the history and fill the ledger; the work grows with the number of revisions.
+
+        shown_by: what the view of some revisions (as bits) shows, and the cells of each unit in it. Asked only after
+        a decision about revisions made apart; what comes after a view without units is told from what it adds.
+        """
         children = [0] * len(self.history.order)
         for parents in self.history.parents:
             for parent in parents:
                 children[parent] += 1
-        after: dict[int, Registers] = {}
+        after: dict[int, Shown] = {}
         for place, parents in enumerate(self.history.parents):
-            registers: Registers = {}
+            shown, units = self._shown_to(place, parents, after, shown_by)
             for parent in parents:
                 children[parent] -= 1
-                is_last = not children[parent]
-                found = after.pop(parent) if is_last else after[parent]
-                if registers:
-                    self._join(registers, found)
-                else:
-                    registers = found if is_last else dict(found)
-            self._write(place, registers)
-            after[place] = registers
-        for place in self.history.heads:
-            if self.registers:
-                self._join(self.registers, after[place])
-            else:
-                self.registers = after[place]
+                if not children[parent]:
+                    after.pop(parent, None)
+            if children[place] and any(children[parent] for parent in parents):
+                shown = dict(shown)
+            written = self._write(place, shown, units)
+            self.written.append(written)
+            for cell in written:
+                self.writers[cell] = self.writers.get(cell, 0) | 1 << place
+            if units:
+                self._saw[place] = {**shown, **written}
+            elif children[place]:
+                shown.update(written)
+                after[place] = shown
 
-    def _write(self, place: int, registers: Registers) -> None:
-        revision = self.history.order[place]
-        snapshot = self.snapshots[revision.digest]
-        written: list[str]
+    def _shown_to(
+        self,
+        place: int,
+        parents: tuple[int, ...],
+        after: dict[int, Shown],
+        shown_by: Callable[[int], tuple[Shown, Units]],
+    ) -> tuple[Shown, Units]:
+        """What whoever made a revision saw."""
+        if not parents:
+            return {}, []
+        if len(parents) == 1 and (shown := after.get(parents[0])) is not None:
+            return shown, []
+        return shown_by(self.history.ancestors[place])
+
+    def _write(self, place: int, shown: Shown, units: Units) -> Cells:
+        revision, snapshot = self.history.order[place], self._snapshots[place]
         match revision.kind:
             case RevisionKind.EDIT:
-                written = self._changed(snapshot, registers)
+                written = self._changed(place, snapshot, shown, units)
+                has_spoken = any(path_of(cell) not in self._rules.unattended for cell in written)
             case RevisionKind.RESOLUTION:
-                written = list(snapshot.cells)
+                rows = {row: HERE for cell in snapshot.cells for row in rows_of(cell)}
+                written = rows | dict(snapshot.cells)
+                has_spoken = True
             case _:
-                written = []
-        if revision.kind is RevisionKind.TOMBSTONE or (
-            DELETED in registers and (written or revision.kind is RevisionKind.RESTORE)
-        ):
-            written.append(DELETED)
-        if revision.kind is not RevisionKind.EDIT:
-            self.before[place] = {cell: registers.get(cell, NOBODY) for cell in written}
-        own = (place,)
-        for cell in written:
-            registers[cell] = own
-            self.writes.setdefault(cell, []).append(place)
+                written = {}
+                has_spoken = revision.kind is RevisionKind.RESTORE
+        if revision.kind is RevisionKind.TOMBSTONE:
+            written[DELETED] = GONE
+        elif DELETED in shown and has_spoken:
+            written[DELETED] = BLANK
+        return written
 
-    def _changed(self, snapshot: Snapshot, registers: Registers) -> list[str]:
-        cells, shown = snapshot.cells, self.shown
-        changed = [
-            cell
-            for cell, answer in cells.items()
-            if answer.said != shown(cell, registers.get(cell, NOBODY)).said
-        ]
-        for cell, register in registers.items():
-            if cell not in cells and cell != DELETED and shown(cell, register).said:
-                is_row_here = all(row in cells for row in rows_of(cell)) if "]/" in cell else True
+    def _changed(self, place: int, snapshot: Snapshot, shown: Shown, units: Units) -> dict[str, Cell]:
+        """What an edit says otherwise than what was shown; of a unit all or nothing."""
+        cells, rules = snapshot.cells, self._rules
+        changed: dict[str, Cell] = {}
+        for cell, answer in cells.items():
+            before = shown.get(cell, BLANK)
+            if answer.said != before.said:
+                now = self._said(place, cell, answer, before)
+                if now.said != before.said:
+                    changed[cell] = now
+        for cell, before in shown.items():
+            if before.said and cell not in cells and cell != DELETED:
+                is_row_here = all(row in cells for row in rows_of(cell))
                 if is_row_here and snapshot.knows(path_of(cell)):
-                    changed.append(cell)
+                    changed[cell] = BLANK
+        for unit in units:
+            if not changed.keys().isdisjoint(unit):
+                for cell in unit:
+                    if cell not in changed and snapshot.knows(path_of(cell)):
+                        before = shown.get(cell, BLANK)
+                        changed[cell] = self._said(place, cell, cells.get(cell, BLANK), before)
+        for cell in list(changed):
+            if "]/" in cell and path_of(cell) not in rules.unattended:
+                changed |= {row: HERE for row in rows_of(cell) if row in cells}
         return changed
 
-    def _join(self, registers: Registers, other: Registers) -> None:
-        for cell, register in other.items():
-            own = registers.get(cell)
-            if own is None:
-                registers[cell] = register
-            elif own != register:
-                registers[cell] = self.history.latest({*own, *register})
+    def _said(self, place: int, cell: str, answer: Cell, before: Cell) -> Cell:
+        """What an answer says: of a row that it is there, of a file which one: the same name can be another picture.
+
+        A file that did not come with an edit again is the one that was shown, else that of the last revision it was
+        made upon that brought one of this name; one that came with none yet makes no difference.
+        """
+        name = answer.said
+        if not name:
+            return BLANK
+        if is_row(cell):
+            return HERE
+        if path_of(cell) not in self._rules.files:
+            return answer
+        sha256 = self._snapshots[place].files.get(name)
+        if sha256 is None and before.said.partition("\0")[0] == name:
+            return before
+        if sha256 is None:
+            bearers = self._bearers.get(name, 0) & self.history.ancestors[place]
+            sha256 = self._snapshots[bearers.bit_length() - 1].files[name] if bearers else ""
+        return Cell(answer.text, f"{name}\0{sha256}")

@@ -67,16 +67,16 @@ def test_choices_of_a_select_multiple_are_joined_one_by_one():
 
 
 def test_rows_with_a_key_are_joined_row_by_row_and_field_by_field():
-    base = edit("a", answers={"/member[1]": "r1", "/member[1]/name": "Ali", "/member[1]/age": "3"})
-    older = edit("b", "a", 2, answers={"/member[1]": "r2", "/member[1]/name": "Ali", "/member[1]/age": "4"})
-    named = edit("c", "a", 3, answers={"/member[1]": "r3", "/member[1]/name": "Aly", "/member[1]/age": "3"})
+    base = edit("a", answers={"/member[1]": "yes", "/member[1]/name": "Ali", "/member[1]/age": "3"})
+    older = edit("b", "a", 2, answers={"/member[1]": "yes", "/member[1]/name": "Ali", "/member[1]/age": "4"})
+    named = edit("c", "a", 3, answers={"/member[1]": "yes", "/member[1]/name": "Aly", "/member[1]/age": "3"})
     more = edit(
         "d",
         "a",
         4,
         answers={
             **{k: v.text for k, v in base[1].cells.items()},
-            "/member[2]": "n",
+            "/member[2]": "yes",
             "/member[2]/name": "Sara",
         },
     )
@@ -90,8 +90,8 @@ def test_rows_with_a_key_are_joined_row_by_row_and_field_by_field():
     )
 
 
-ROW = {"/member[1]": "r1", "/member[1]/name": "Ali", "/member[1]/age": "3"}
-ROW_OLDER = {"/member[1]": "r2", "/member[1]/name": "Ali", "/member[1]/age": "4"}
+ROW = {"/member[1]": "yes", "/member[1]/name": "Ali", "/member[1]/age": "3"}
+ROW_OLDER = {"/member[1]": "yes", "/member[1]/name": "Ali", "/member[1]/age": "4"}
 
 
 def test_a_row_deleted_by_one_stays_deleted():
@@ -104,7 +104,7 @@ def test_a_row_deleted_by_one_and_changed_by_another_is_kept_and_contested():
             [edit("a", answers=ROW), edit("b", "a", deleted), edit("c", "a", changed, answers=ROW_OLDER)]
         )
         assert answers(seen) == ROW_OLDER
-        assert contested(seen) == {"row /member": [{"/member[1]": "r2"}, {"/member[1]": ""}]}
+        assert contested(seen) == {"row /member": [{"/member[1]": "yes"}, {"/member[1]": ""}]}
 
 
 def test_a_resolution_that_deletes_the_row_leaves_no_conflict():
@@ -185,13 +185,13 @@ def test_two_answers_below_one_question_that_nobody_changed_are_joined():
 
 def test_a_question_in_another_row_does_not_decide():
     unit = rules(controllers={"/member/school": ("/member/child",)})
-    row1 = {"/member[1]": "x", "/member[1]/child": "yes"}
-    row2 = {"/member[2]": "y", "/member[2]/child": "yes"}
+    row1 = {"/member[1]": "yes", "/member[1]/child": "yes"}
+    row2 = {"/member[2]": "yes", "/member[2]/child": "yes"}
     base = edit("a", answers=row1 | row2)
-    one = edit("b", "a", 2, answers=row1 | row2 | {"/member[1]": "x2", "/member[1]/child": "no"})
-    two = edit("c", "a", 3, answers=row1 | row2 | {"/member[2]": "y2", "/member[2]/school": "M"})
+    one = edit("b", "a", 2, answers=row1 | row2 | {"/member[1]": "yes", "/member[1]/child": "no"})
+    two = edit("c", "a", 3, answers=row1 | row2 | {"/member[2]": "yes", "/member[2]/school": "M"})
     assert contested(merge([base, one, two], unit)) == {}
-    three = edit("d", "a", 4, answers=row1 | row2 | {"/member[1]": "x3", "/member[1]/school": "M"})
+    three = edit("d", "a", 4, answers=row1 | row2 | {"/member[1]": "yes", "/member[1]/school": "M"})
     assert list(contested(merge([base, one, three], unit))) == ["unit /member/child"]
 
 
@@ -285,3 +285,99 @@ def test_circles_and_long_chains_from_hostile_input_are_borne():
     assert list(contested(merge(circle))) == ["value /f"]
     chain = [edit("0", f="0"), *(edit(str(n), str(n - 1), n + 1, f=str(n)) for n in range(1, 3000))]
     assert answers(merge(chain)) == {"/f": "2999"}
+
+
+def test_saving_a_joined_row_again_does_not_keep_it_from_being_deleted():
+    older = edit("b", "a", 2, answers=ROW_OLDER)
+    named = edit("c", "a", 3, answers=ROW | {"/member[1]/name": "Aly"})
+    joined = decide("resolution", [older, named], 4, name="j")
+    again = edit("d", "j", 5, answers=ROW_OLDER | {"/member[1]/name": "Aly"})
+    gone = decide("resolution", [joined], 6, {"/member[1]": ""})
+    seen = merge([edit("a", answers=ROW), older, named, joined, again, gone])
+    assert (answers(seen), contested(seen)) == ({}, {})
+
+
+def test_whoever_sets_a_row_back_changes_it():
+    older = edit("b", "a", 2, answers=ROW_OLDER)
+    back = edit("c", "b", 3, answers=ROW)
+    gone = decide("resolution", [older], 4, {"/member[1]": ""})
+    assert list(contested(merge([edit("a", answers=ROW), older, back, gone]))) == ["row /member"]
+
+
+def test_a_resolution_inside_a_row_is_not_deleted_with_it_unseen():
+    base = edit("a", answers=ROW)
+    typed = decide("resolution", [base], 2, {"/member[1]/age": "9"})
+    seen = merge([base, typed, edit("b", "a", 3)])
+    assert answers(seen)["/member[1]/age"] == "9"
+    assert list(contested(seen)) == ["row /member"]
+
+
+def test_what_nobody_answers_does_not_bring_a_deleted_record_back():
+    gone = decide("tombstone", [BASE], 2, name="t")
+    again = edit("b", "t", 3, head="Zahra", age=30, status="new", end="later")
+    assert merge([BASE, gone, again], rules(unattended=("/end",))).is_deleted
+
+
+def test_a_picture_that_people_chose_stays_when_the_record_is_saved_again_without_it():
+    base = edit("a", photo="p.jpg", files={"p.jpg": "0"})
+    one = edit("b", "a", 2, photo="p.jpg", files={"p.jpg": "1"})
+    two = edit("c", "a", 3, photo="p.jpg", files={"p.jpg": "2"})
+    chosen = decide("resolution", [one, two], 4, {"/photo": "p.jpg\x001"}, name="r")
+    seen = merge([base, one, two, chosen, edit("d", "r", 5, photo="p.jpg", head="x")])
+    assert seen.shown["/photo"].said == "p.jpg\x001"
+    back = merge([base, edit("b", "a", 2, photo="q.jpg"), edit("c", "b", 3, photo="p.jpg")])
+    assert back.shown["/photo"].said == "p.jpg\x000"
+
+
+def test_an_undone_withdrawal_undoes_nothing_whatever_the_clocks_of_posts_say():
+    one, two = edit("b", "a", 2, f="x"), edit("c", "a", 3, f="y")
+    chosen = decide("resolution", [one, two], 9, {"/f": "x"})
+    undone = decide("withdrawal", [chosen], 8)
+    again = decide("withdrawal", [undone], 7)
+    assert contested(merge([edit("a", f="w"), one, two, chosen, undone, again])) == {}
+
+
+def test_an_edit_or_a_decision_made_upon_a_withdrawal_stands():
+    chosen = decide("resolution", [BASE], 2, {"/age": "31"})
+    undone = decide("withdrawal", [chosen], 3, name="w")
+    later = edit("d", "w", 4, head="Zohra", age=30, status="new")
+    seen = merge([BASE, chosen, undone, later, decide("resolution", [undone], 5, {"/status": "met"})])
+    assert answers(seen) == {"/head": "Zohra", "/age": "30", "/status": "met"}
+    assert contested(seen) == {}
+
+
+SCHOOL = rules(controllers={"/school": ("/child",), "/grade": ("/child",)})
+
+
+def test_a_side_of_a_unit_is_shown_with_all_that_its_author_saw():
+    base = edit("a", child="yes", school="M")
+    seen = merge(
+        [base, edit("b", "a", 2, child="no"), edit("c", "a", 3, child="yes", school="M", grade="4")], SCHOOL
+    )
+    assert answers(seen) == {"/child": "yes", "/school": "M", "/grade": "4"}
+    assert contested(seen) == {
+        "unit /child": [
+            {"/child": "yes", "/grade": "4", "/school": "M"},
+            {"/child": "no", "/grade": "", "/school": ""},
+        ]
+    }
+
+
+def test_a_decision_about_another_field_leaves_a_unit_contested():
+    base, no = edit("a", child="yes"), edit("b", "a", 2, child="no")
+    school = edit("c", "a", 3, child="yes", school="M")
+    aside = decide("resolution", [no, school], 4, {"/head": "x"}, name="r")
+    seen = merge([base, no, school, aside], SCHOOL)
+    assert answers(seen) == {"/child": "yes", "/school": "M", "/head": "x"}
+    assert list(contested(seen)) == ["unit /child"]
+    again = edit("d", "r", 5, child="yes", school="M", head="x")
+    assert contested(merge([base, no, school, aside, again], SCHOOL)) == contested(seen)
+    settled = merge([base, no, school, aside, edit("d", "r", 5, child="yes", head="x", grade="4")], SCHOOL)
+    assert answers(settled) == {"/child": "yes", "/head": "x", "/grade": "4"}
+    assert contested(settled) == {}
+
+
+def test_choices_with_brackets_are_choices():
+    base = edit("a", answers={"/needs#[x]": "[x]", "/needs#y]/z": "y]/z"})
+    seen = merge([base, edit("b", "a", 2, answers={"/needs#y]/z": "y]/z", "/needs#w": "w"})])
+    assert answers(seen) == {"/needs#y]/z": "y]/z", "/needs#w": "w"}
