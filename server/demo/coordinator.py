@@ -50,7 +50,7 @@ class Coordinator:
     def publish(self, sheet: bytes, name: str) -> None:
         """Publish a form from a Markdown sheet."""
         headers = {"Content-Type": "text/markdown", "X-XlsForm-FormId-Fallback": name}
-        self._ask("POST", f"{PROJECT}/forms", content=sheet, headers=headers)
+        self._ask("POST", f"{PROJECT}/forms?publish=true", content=sheet, headers=headers)
 
     def enrol(self, name: str) -> str:
         """Enrol a tablet; return its server URL."""
