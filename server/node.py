@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from server import projection
 from server.auth import Authenticator
 from server.intake import Deliver, Outcome, Writer
-from server.projection import Projector
+from server.projector import Projector
 from server.settings import Settings
 from server.store import journal
 from server.store.blobs import Blobs
@@ -82,7 +82,7 @@ def open_node(settings: Settings) -> Node:
 
 def start_serving(node: Node, deliver: Deliver) -> Serving:
     """Start the projector, and the writer whose outcomes go to `deliver` (in the writer's thread)."""
-    projector = Projector(node.engine, node.schemas)
+    projector = Projector(node.engine, node.schemas, node.settings)
 
     def committed(outcomes: Sequence[tuple[object, Outcome | Exception]]) -> None:
         deliver(outcomes)

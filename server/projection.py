@@ -1,6 +1,6 @@
 """From facts to state: reads the journal behind a cursor and keeps the derived tables in step with it.
 
-Any process may run it: a step counts only if nobody else moved the cursor meanwhile. Reading and joining happen
+Any process may run it (`server.projector`): a step counts only if nobody else moved the cursor meanwhile. Reading and joining happen
 outside the transaction, so that the writer waits for the rows only.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 import traceback
 from collections.abc import Callable, Iterable
 from itertools import takewhile
@@ -34,8 +33,6 @@ CURSOR = "state"
 STEP_MAX = 256
 STEP_BYTES_MAX = 16_000_000
 PROBLEMS_MAX = 200
-POLL_S = 0.25
-GATHER_S = 0.1
 ARRIVED = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE, Kind.DECISION})
 
 NOT_THE_ENTRY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, OSError, MemoryError)
@@ -103,39 +100,6 @@ def _set_aside(engine: Engine, seen: int, error: Exception) -> int:
         if journal.advance(connection, CURSOR, seen, record.position):
             quarantine.set_aside(connection, record, reason)
     return record.position
-
-
-class Projector:
-    """The thread that projects soon after each commit, and looks by itself for what other processes wrote."""
-
-    def __init__(self, engine: Engine, schemas: forms.Schemas) -> None:
-        self._engine = engine
-        self._schemas = schemas
-        self._awake = threading.Event()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="projector")
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Say that there are new entries."""
-        self._awake.set()
-
-    def close(self) -> None:
-        """Stop after the step at hand; what is left waits in the journal."""
-        self._stopped.set()
-        self._awake.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._awake.wait(POLL_S)
-            self._awake.clear()
-            self._stopped.wait(GATHER_S)  # a step costs the same for one entry as for a few
-            try:
-                while not self._stopped.is_set() and step(self._engine, self._schemas) is not None:
-                    pass
-            except Exception:
-                log.exception("state could not follow the journal; trying again")
 
 
 Change = Callable[[Connection], None]

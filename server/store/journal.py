@@ -7,9 +7,11 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from server.store.dialect import insert_ignore
 from server.store.tables import cursor as cursors
@@ -20,11 +22,25 @@ from sync.journal import GENESIS, Draft, Entry, Head, Kind, seal
 KEYS_PER_QUERY = 500
 PAGE = 100
 
-# Written once: building a statement costs more than running it, and these are on the hot path.
-_LOCK = select(node).with_for_update()
-_KNOWN = select(journal.c.key).where(journal.c.key.in_(bindparam("keys", expanding=True)))
-_INSERT = insert(journal)
-_MOVE_END = update(node).values({name: bindparam(name) for name in ("position", "seq", "hash", "stamp")})
+# The hot path speaks to the driver: for a single arrival SQLAlchemy's statements cost three times the commit.
+_LOCK = "SELECT origin, epoch, position, seq, hash, stamp FROM node"
+_MOVE_END = "UPDATE node SET position = ?, seq = ?, hash = ?, stamp = ?"
+_COLUMNS = (
+    "position",
+    "origin",
+    "epoch",
+    "seq",
+    "hash",
+    "stamp",
+    "kind",
+    "project_id",
+    "key",
+    "payload_hash",
+    "detail",
+    "body",
+)
+_INSERT = f"INSERT INTO journal ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_KNOWN = "SELECT key FROM journal WHERE key IN ({})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +75,9 @@ def append(
     Inside the caller's transaction; durable when that commits. Appenders take turns on the node's row, which makes
     `seq` and `position` dense in any number of processes. stamps: to give instead of the clock's.
     """
-    end = connection.execute(_LOCK).one()
-    fresh, places = _leave_out_known(connection, drafts, end.position)
+    run = _Driver(connection)
+    origin, epoch, position, seq, end, stamp = run.rows(_LOCK + run.for_update)[0]
+    fresh, places = _leave_out_known(connection, drafts, position)
     if not fresh:
         return places
     head = Head(end.origin, end.epoch, end.seq, end.hash, end.stamp)
@@ -82,9 +99,36 @@ def append(
                 "body": entry.draft.body,
             }
         )
-    connection.execute(_INSERT, rows)
-    connection.execute(_MOVE_END, {name: rows[-1][name] for name in ("position", "seq", "hash", "stamp")})
+        for place, entry in enumerate(seal(head, fresh, stamps or _stamps(stamp)), position + 1)
+    ]
+    run.many(_INSERT, rows)
+    position, _, _, seq, end, stamp, *_ = rows[-1]
+    run.one(_MOVE_END, (position, seq, end, stamp))
     return places
+
+
+class _Driver:
+    """The driver's own cursor inside a transaction of SQLAlchemy's; statements are written with `?`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._cursor = connection.connection.cursor()
+        self._is_postgresql = connection.dialect.name == "postgresql"
+        self.for_update = " FOR UPDATE" if self._is_postgresql else ""
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        self.one(statement, values)
+        return list(self._cursor.fetchall())
+
+    def one(self, statement: str, values: Sequence[object] = ()) -> None:
+        self._cursor.execute(_spelled(statement) if self._is_postgresql else statement, values)
+
+    def many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        self._cursor.executemany(_spelled(statement) if self._is_postgresql else statement, rows)
+
+
+@cache
+def _spelled(statement: str) -> str:
+    return statement.replace("?", "%s")
 
 
 def head_position(connection: Connection) -> int:
@@ -187,10 +231,11 @@ def iter_entries(connection: Connection) -> Iterator[Entry]:
 
 def list_known(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     """Return those of these keys whose fact is in the journal."""
-    known: set[bytes] = set()
+    run, known = _Driver(connection), set[bytes]()
     for start in range(0, len(keys), KEYS_PER_QUERY):
         some = keys[start : start + KEYS_PER_QUERY]
-        known.update(connection.execute(_KNOWN, {"keys": some}).scalars())
+        found = run.rows(_KNOWN.format(", ".join("?" * len(some))), some)
+        known.update(bytes(key) for (key,) in found)
     return known
 
 

@@ -1,0 +1,138 @@
+"""Who brings the state up to the journal: a thread of the server and, while much waits, a process of its own.
+
+At rest a post needs one process. Under load the thread would take the time of those who answer tablets: Python runs
+one thread at a time. Whoever runs, a step counts only if nobody else moved the cursor meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import BinaryIO
+
+from sqlalchemy import Engine
+
+from server import logs
+from server.projection import STEP_MAX, step
+from server.settings import Settings
+from server.store import forms
+from server.store.engine import open_engine
+
+POLL_S = 0.25
+GATHER_S = 0.1
+IDLE_S = 20.0
+"""How long the process of its own stays when nothing waits."""
+
+log = logging.getLogger("chapar.projection")
+
+Step = Callable[[], int | None]
+
+
+class Projector:
+    """The thread that projects soon after each commit, and looks by itself for what other processes wrote."""
+
+    def __init__(self, engine: Engine, schemas: forms.Schemas, settings: Settings) -> None:
+        self._step: Step = lambda: step(engine, schemas)
+        self._settings = settings
+        self._helper: Helper | None = None
+        self._awake = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="projector")
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there are new entries."""
+        self._awake.set()
+
+    def close(self) -> None:
+        """Stop after the step at hand; what is left waits in the journal."""
+        self._stopped.set()
+        self._awake.set()
+        self._thread.join()
+        if self._helper is not None:
+            self._helper.close()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._awake.wait(POLL_S)
+            self._awake.clear()
+            self._stopped.wait(GATHER_S)  # a step costs the same for one entry as for a few
+            if self._helper is not None and self._helper.is_at_work():
+                continue
+            try:
+                self._project()
+            except Exception:
+                log.exception("state could not follow the journal; trying again")
+
+    def _project(self) -> None:
+        before: int | None = None
+        while not self._stopped.is_set() and (position := self._step()) is not None:
+            if before is not None and position - before >= STEP_MAX:
+                if self._helper is None or self._helper.has_ended():
+                    self._helper = Helper(self._settings)
+                elif self._helper.is_at_work():
+                    return
+            before = position
+
+
+class Helper:
+    """The process of its own: ends by itself when idle, and when its standard input closes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "server.projector"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the server
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._orders, self._answers = self._process.stdin, self._process.stdout
+        self._is_ready = False
+        self._orders.write(settings.model_dump_json().encode() + b"\n")  # no argument: it may hold a password
+        self._orders.flush()
+
+    def is_at_work(self) -> bool:
+        """Whether it has started and not ended."""
+        if not self._is_ready and select.select([self._answers], [], [], 0)[0]:
+            self._is_ready = bool(self._answers.readline())
+        return self._is_ready and not self.has_ended()
+
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def close(self) -> None:
+        """Have it end after the step at hand."""
+        self._orders.close()
+        self._process.wait()
+        self._answers.close()
+
+
+def main(orders: BinaryIO) -> None:
+    """Project until nothing has waited for a while, or the server is gone."""
+    settings = Settings.model_validate_json(orders.readline())
+    logs.to_standard_error(settings.log_level)
+    engine = open_engine(settings.data, settings.database_url)
+    schemas = forms.Schemas()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    idle_since = time.monotonic()
+    while time.monotonic() - idle_since < IDLE_S:
+        if select.select([orders], [], [], GATHER_S)[0]:
+            break
+        try:
+            while step(engine, schemas) is not None:
+                idle_since = time.monotonic()
+        except Exception:
+            log.exception("state could not follow the journal; trying again")
+    engine.dispose()
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer)
