@@ -258,6 +258,7 @@ def facts_of(arrival: Arrival) -> list[Draft]:
             _key(Kind.SUBMISSION, *place),
             orjson.dumps(submission),
             arrival.xml,
+            header.form_id,
         ),
         *(
             Draft(

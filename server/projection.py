@@ -120,7 +120,8 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
         case Kind.PROJECT:
             return [lambda connection: forms.project_project(connection, first, detail)]
         case Kind.FORM:
-            return [lambda connection: forms.project_form(connection, first, detail)]
+            example = forms.read_example(first, detail)
+            return [lambda connection: forms.project_form(connection, first, detail, example)]
         case Kind.FORM_MEDIA:
             return [lambda connection: forms.project_media(connection, first, detail)]
         case Kind.FORM_STATE:

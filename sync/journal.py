@@ -34,7 +34,8 @@ class Draft:
     """A fact not yet in the journal.
 
     key: 32 bytes that are equal for the same fact (an exact repeat), or None when every arrival counts.
-    detail: canonical JSON. body: the bytes received (an instance, an XForm), or empty.
+    detail: canonical JSON. body: the bytes received (an instance, an XForm), or empty. form_id: of an instance, the
+    form by which its body is compressed; no part of the fact.
     """
 
     kind: Kind
@@ -42,6 +43,7 @@ class Draft:
     key: bytes | None
     detail: bytes
     body: bytes = b""
+    form_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

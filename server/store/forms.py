@@ -14,8 +14,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, insert
 
 from forms import xform
 from forms.lineage import Version
+from forms.sample import sample
 from forms.schema import FormSchema
 from server.merging import FormLine
+from server.store import bodies
 from server.store import journal as journals
 from server.store.dialect import insert_ignore, upsert
 from server.store.engine import reading
@@ -236,8 +238,13 @@ def list_projects(connection: Connection) -> Sequence[tuple[int, str]]:
     ]
 
 
-def project_form(connection: Connection, record: Record, detail: Mapping[str, Any]) -> None:
-    """Derive the rows of a published version from its entry."""
+def read_example(record: Record, detail: Mapping[str, Any]) -> bytes:
+    """Return what instances of a published version will be compressed with; takes a while."""
+    return sample(xform.read(record.body, xform.SheetMarks(**detail["marks"])), record.body)
+
+
+def project_form(connection: Connection, record: Record, detail: Mapping[str, Any], example: bytes) -> None:
+    """Derive the rows of a published version from its entry. example: see `read_example`."""
     key = {"project_id": record.project_id, "form_id": detail["form_id"]}
     shared = {"name": detail["name"], "version": detail["version"]}
     row = (
@@ -255,6 +262,8 @@ def project_form(connection: Connection, record: Record, detail: Mapping[str, An
         }
     )
     insert_ignore(connection, form_version, [row])
+    if example:
+        bodies.add_dictionary(connection, record.project_id, detail["form_id"], record.stamp, example)
     created = connection.execute(
         select(form.c.created_stamp).where(*(form.c[name] == value for name, value in key.items()))
     ).scalar()

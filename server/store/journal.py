@@ -11,8 +11,9 @@ from functools import cache
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
+from server.store import bodies
 from server.store.dialect import insert_ignore
 from server.store.tables import cursor as cursors
 from server.store.tables import journal, node
@@ -37,6 +38,8 @@ _COLUMNS = (
     "key",
     "payload_hash",
     "detail",
+    "codec",
+    "size",
     "body",
 )
 _INSERT = f"INSERT INTO journal ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
@@ -80,26 +83,28 @@ def append(
     fresh, places = _leave_out_known(connection, drafts, position)
     if not fresh:
         return places
-    head = Head(end.origin, end.epoch, end.seq, end.hash, end.stamp)
-    rows = []
-    for place, entry in enumerate(seal(head, fresh, stamps or _stamps(end.stamp)), end.position + 1):
-        rows.append(
-            {
-                "position": place,
-                "origin": entry.origin,
-                "epoch": entry.epoch,
-                "seq": entry.seq,
-                "hash": entry.hash,
-                "stamp": entry.stamp,
-                "kind": entry.draft.kind,
-                "project_id": entry.draft.project_id,
-                "key": entry.draft.key,
-                "payload_hash": entry.payload_hash,
-                "detail": entry.draft.detail,
-                "body": entry.draft.body,
-            }
+    head = Head(origin, epoch, seq, bytes(end), stamp)
+    packed = [bodies.pack(connection, draft.project_id, draft.form_id, draft.body) for draft in fresh]
+    rows = [
+        (
+            place,
+            entry.origin,
+            entry.epoch,
+            entry.seq,
+            entry.hash,
+            entry.stamp,
+            entry.draft.kind.value,
+            entry.draft.project_id,
+            entry.draft.key,
+            entry.payload_hash,
+            entry.draft.detail,
+            codec,
+            len(entry.draft.body),
+            body,
         )
-        for place, entry in enumerate(seal(head, fresh, stamps or _stamps(stamp)), position + 1)
+        for place, (entry, (codec, body)) in enumerate(
+            zip(seal(head, fresh, stamps or _stamps(stamp)), packed, strict=True), position + 1
+        )
     ]
     run.many(_INSERT, rows)
     position, _, _, seq, end, stamp, *_ = rows[-1]
@@ -161,6 +166,7 @@ def read_after(
             journal.c.kind,
             journal.c.project_id,
             journal.c.detail,
+            journal.c.codec,
             journal.c.body,
         )
         .where(journal.c.position > position)
@@ -168,18 +174,22 @@ def read_after(
         .limit(limit)
     )
     return [
-        Record(row.position, row.stamp, Kind(row.kind), row.project_id, row.detail or b"", row.body or b"")
-        for row in rows
+        Record(
+            row.position,
+            row.stamp,
+            Kind(row.kind),
+            row.project_id,
+            row.detail or b"",
+            bodies.unpack(connection, row.codec, row.body),
+        )
+        for row in rows.all()
     ]
 
 
 def _within(connection: Connection, position: int, limit: int, bytes_max: int) -> int:
     """How many of the next entries have bodies of at most `bytes_max` together; at least one."""
     sizes: Iterable[int] = connection.execute(
-        select(func.coalesce(func.length(journal.c.body), 0))
-        .where(journal.c.position > position)
-        .order_by(journal.c.position)
-        .limit(limit)
+        select(journal.c.size).where(journal.c.position > position).order_by(journal.c.position).limit(limit)
     ).scalars()
     return max(1, sum(total <= bytes_max for total in accumulate(sizes)))
 
@@ -191,9 +201,9 @@ def read_bodies(connection: Connection, positions: Iterable[int]) -> dict[int, b
     for start in range(0, len(wanted), KEYS_PER_QUERY):
         some = wanted[start : start + KEYS_PER_QUERY]
         rows = connection.execute(
-            select(journal.c.position, journal.c.body).where(journal.c.position.in_(some))
-        )
-        found.update({row.position: row.body or b"" for row in rows})
+            select(journal.c.position, journal.c.codec, journal.c.body).where(journal.c.position.in_(some))
+        ).all()
+        found.update({row.position: bodies.unpack(connection, row.codec, row.body) for row in rows})
     return found
 
 
@@ -221,7 +231,8 @@ def iter_entries(connection: Connection) -> Iterator[Entry]:
         select(journal).where(journal.c.position > last).order_by(journal.c.position).limit(PAGE)
     ).all():
         for row in page:
-            draft = Draft(Kind(row.kind), row.project_id, row.key, row.detail or b"", row.body or b"")
+            body = bodies.unpack(connection, row.codec, row.body)
+            draft = Draft(Kind(row.kind), row.project_id, row.key, row.detail or b"", body)
             previous = hashes.get((row.origin, row.epoch), GENESIS)
             place = (row.origin, row.epoch, row.seq, previous, bytes(row.hash), row.stamp)
             yield Entry(*place, bytes(row.payload_hash), draft)

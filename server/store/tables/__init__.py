@@ -16,6 +16,7 @@ __all__ = ["accounts", "drafts", "facts", "forms", "submissions"]
 # Statements are written over these (SQLAlchemy Core); the classes above say what the columns hold.
 node = SQLModel.metadata.tables["node"]
 journal = SQLModel.metadata.tables["journal"]
+dictionary = SQLModel.metadata.tables["dictionary"]
 cursor = SQLModel.metadata.tables["cursor"]
 project = SQLModel.metadata.tables["project"]
 form = SQLModel.metadata.tables["form"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from server.store.tables.keys import rowid
@@ -22,7 +22,10 @@ class Node(SQLModel, table=True):
 
 
 class Journal(SQLModel, table=True):
-    """Every fact, in the order this node learnt it. detail and body are NULL once erased."""
+    """Every fact, in the order this node learnt it. detail and body are NULL once erased.
+
+    codec: how the body is compressed, see `server.store.bodies`. size: of the body as received, in bytes.
+    """
 
     __tablename__ = "journal"
     __table_args__ = (UniqueConstraint("origin", "epoch", "seq"), Index("journal_key", "key"))
@@ -37,7 +40,21 @@ class Journal(SQLModel, table=True):
     key: bytes | None
     payload_hash: bytes
     detail: bytes | None
+    codec: int | None = Field(sa_type=BigInteger)
+    size: int = Field(sa_type=BigInteger)
     body: bytes | None = Field(sa_type=LargeBinary)
+
+
+class Dictionary(SQLModel, table=True):
+    """What bodies were compressed with; kept for ever, at this node alone. id: from the content."""
+
+    __tablename__ = "dictionary"
+    __table_args__ = (Index("dictionary_form", "project_id", "form_id", "stamp"),)
+    id: int = Field(sa_column=Column("id", BigInteger, primary_key=True, autoincrement=False))
+    project_id: int
+    form_id: str
+    stamp: int = Field(sa_type=BigInteger)
+    data: bytes = Field(sa_type=LargeBinary)
 
 
 class Cursor(SQLModel, table=True):

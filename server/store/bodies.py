@@ -1,0 +1,76 @@
+"""The journal's bodies on disk: compressed with a dictionary made of the form itself, never of anybody's answers.
+
+A dictionary is named by its content and kept for ever, so that what was once written can be read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+from sqlalchemy import Connection, select
+from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
+
+from server.store.dialect import insert_ignore
+from server.store.tables import dictionary
+
+LEVEL = 3
+SMALL_BYTES = 200
+"""Below this nothing is gained."""
+NO_DICTIONARY = 0
+REMEMBER_S = 10.0
+
+Packed = tuple[int | None, bytes]
+"""The dictionary's number (0: none; None: not compressed), and the bytes to store."""
+
+
+def pack(connection: Connection, project_id: int, form_id: str, body: bytes) -> Packed:
+    """Return a body as it is stored."""
+    if len(body) < SMALL_BYTES:
+        return None, body
+    number = _current(connection, project_id, form_id) if form_id else NO_DICTIONARY
+    known = _load(connection, number) if number else None
+    packed = ZstdCompressor(LEVEL, dict_data=known, write_checksum=False).compress(body)
+    return (number, packed) if len(packed) < len(body) else (None, body)
+
+
+def unpack(connection: Connection, codec: int | None, stored: bytes | None) -> bytes:
+    """Return the exact bytes of a body, b"" when it was erased."""
+    if stored is None or codec is None:
+        return stored or b""
+    known = _load(connection, codec) if codec else None
+    return ZstdDecompressor(dict_data=known).decompress(stored)
+
+
+def add_dictionary(connection: Connection, project_id: int, form_id: str, stamp: int, data: bytes) -> None:
+    """Keep a dictionary; the newest of a form is used from then on."""
+    number = int.from_bytes(hashlib.sha256(data).digest()[:8], signed=True) or 1
+    row = {"id": number, "project_id": project_id, "form_id": form_id, "stamp": stamp, "data": data}
+    insert_ignore(connection, dictionary, [row])
+
+
+def _current(connection: Connection, project_id: int, form_id: str) -> int:
+    remembered: dict[tuple[int, str], tuple[float, int]] = connection.info.setdefault("dictionaries", {})
+    expires, number = remembered.get((project_id, form_id), (0.0, NO_DICTIONARY))
+    if expires < time.monotonic():
+        query = (
+            select(dictionary.c.id)
+            .where(dictionary.c.project_id == project_id, dictionary.c.form_id == form_id)
+            .order_by(dictionary.c.stamp.desc())
+            .limit(1)
+        )
+        number = connection.execute(query).scalar() or NO_DICTIONARY
+        remembered[project_id, form_id] = (time.monotonic() + REMEMBER_S, number)
+    return number
+
+
+def _load(connection: Connection, number: int) -> ZstdCompressionDict:
+    if number not in _loaded:
+        data = connection.execute(select(dictionary.c.data).where(dictionary.c.id == number)).scalar_one()
+        _loaded[number] = ZstdCompressionDict(data, dict_type=DICT_TYPE_RAWCONTENT)
+        _loaded[number].precompute_compress(level=LEVEL)
+    return _loaded[number]
+
+
+_loaded: dict[int, ZstdCompressionDict] = {}
+"""By number, which their content gives: the same for every store."""
