@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import takewhile
 from typing import Any
 
@@ -18,9 +18,8 @@ from sqlalchemy import Connection, Engine, delete
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from forms import instance
+from forms.document import ReadDocument
 from forms.errors import InstanceError
-from forms.schema import FieldType, FormSchema
 from server.store import accounts, arrivals, form_states, forms, journal, quarantine
 from server.store.arrivals import NewRevision, Sources
 from server.store.engine import reading, writing
@@ -33,6 +32,7 @@ CURSOR = "state"
 STEP_MAX = 256
 STEP_BYTES_MAX = 16_000_000
 PROBLEMS_MAX = 200
+NOTHING_READ = ReadDocument({}, [], frozenset())
 ARRIVED = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE, Kind.DECISION})
 
 NOT_THE_ENTRY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, OSError, MemoryError)
@@ -187,42 +187,29 @@ def _read_revision(
     if schema.version != detail["version"]:
         problems.append({"path": "", "message": "this form version was never published here"})
     try:
-        read = instance.read(record.body, schema)
+        read = schemas.reader(schema).read(record.body)
     except InstanceError as error:
-        read = instance.Instance(instance.Header(schema.form_id, schema.version, None), {})
+        read = NOTHING_READ
         problems.append({"path": "", "message": str(error)})
     problems += [
         {"path": problem.path, "message": problem.message} for problem in read.problems[:PROBLEMS_MAX]
     ]
     if len(read.problems) > PROBLEMS_MAX:
         problems.append({"path": "", "message": f"and {len(read.problems) - PROBLEMS_MAX} more"})
+    encrypted = read.document.get("@encrypted") == "yes"
     return NewRevision(
         record=record,
         detail=detail,
         revision=Revision(
             instance_id=detail["instance_id"],
             digest=detail["digest"],
-            content_digest=_content_digest(read, schema, detail["digest"]),
+            content_digest=detail["digest"],
             deprecated_id=detail["deprecated_id"] or None,
             stamp=record.stamp,
         ),
-        tree=None if read.header.encrypted or not read.answers else read.answers,
-        answers=orjson.dumps(instance.to_json(read.answers)).decode(),
+        read=None if encrypted or not read.document else (read.document, schema),
+        answers=orjson.dumps(read.document).decode(),
         problems=orjson.dumps(problems).decode(),
-        media=frozenset(_media(read.answers, schema)),
-        encrypted=read.header.encrypted,
+        media=read.files,
+        encrypted=encrypted,
     )
-
-
-def _content_digest(read: instance.Instance, schema: FormSchema, digest: str) -> str:
-    """Sealed or unreadable answers are as different as their bytes."""
-    if read.header.encrypted or not read.answers:
-        return digest
-    return instance.content_digest(read.answers, schema)
-
-
-def _media(answers: instance.Tree, schema: FormSchema) -> Iterable[str]:
-    """The file names that the answers mention."""
-    for field, answer in instance.iter_answers(answers, schema):
-        if field is not None and field.type is FieldType.BINARY and answer.text.strip():
-            yield answer.text.strip()

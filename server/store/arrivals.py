@@ -14,7 +14,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, delete, or_, select, update
 
+from forms import instance
+from forms.document import Document
 from forms.instance import Tree
+from forms.schema import FormSchema
 from server import merging
 from server.merging import FormLine, Merged, Read
 from server.store import quarantine
@@ -35,19 +38,25 @@ Members = Mapping[str, Mapping[str, Any]]
 class NewRevision:
     """A revision just read from its entry.
 
-    answers, problems: JSON. media: the file names that the answers mention. tree: None when nobody here can read the
-    answers, and for decisions. cells: JSON of what a decision gives.
+    answers, problems: JSON. media: the file names that the answers mention. read: the answers as a document, and the
+    schema they were read with; None when nobody here can read them, and for decisions. cells: JSON of what a decision
+    gives.
     """
 
     record: Record
     detail: Mapping[str, Any]
     revision: Revision
-    tree: Tree | None = None
+    read: tuple[Document, FormSchema] | None = None
     answers: str = "{}"
     problems: str = "[]"
     media: frozenset[str] = frozenset()
     encrypted: bool = False
     cells: str = "{}"
+
+    @property
+    def tree(self) -> Tree | None:
+        """The typed answers; made anew each time, as most revisions never need them."""
+        return instance.from_json(*self.read) if self.read else None
 
     @property
     def form(self) -> FormKey:

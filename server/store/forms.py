@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, insert, select
 
 from forms import xform
+from forms.document import DocumentReader
 from forms.lineage import Version
 from forms.sample import sample
 from forms.schema import FormSchema
@@ -71,6 +72,7 @@ class Schemas:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[tuple[int, str, str], FormSchema] = {}
+        self._readers: dict[int, tuple[FormSchema, DocumentReader]] = {}
         self._lines: dict[tuple[int, str], FormLine] = {}
 
     def find(self, connection: Connection, project_id: int, form_id: str, version: str) -> FormSchema | None:
@@ -88,6 +90,16 @@ class Schemas:
                 self._known.clear()
             self._known[key] = schema
         return schema
+
+    def reader(self, schema: FormSchema) -> DocumentReader:
+        """Return what reads the instances of a version; `schema` as this object gave it."""
+        key = id(schema)
+        if key not in self._readers:
+            with self._lock:
+                if len(self._readers) >= SCHEMAS_CACHED:
+                    self._readers.clear()
+                self._readers[key] = (schema, DocumentReader(schema))
+        return self._readers[key][1]
 
     def line(self, connection: Connection, project_id: int, form_id: str) -> FormLine:
         """Return all published versions of a form."""

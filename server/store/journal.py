@@ -67,7 +67,8 @@ def create_node(connection: Connection) -> None:
 
 def lock(connection: Connection) -> None:
     """Wait for whoever appends; nobody else does until this transaction ends."""
-    connection.execute(_LOCK)
+    run = _Driver(connection)
+    run.rows(_LOCK + run.for_update)
 
 
 def append(
