@@ -69,7 +69,7 @@ class MergeRules:
     policies: of fields that name one. unattended: fields that nobody answers (metadata, calculations, what stands in
     `meta`): the later one is shown, and no difference is a conflict. sets: select_multiple merged choice by choice.
     files: fields that hold the name of a file. controllers: see `dependence.controllers`. ranks: the places of the
-    choices of select_one fields with the policy larger or smaller. keys: path of a repeat → name of the child that is
+    choices of select_one fields. keys: path of a repeat → name of the child that is
     its key.
     """
 
@@ -123,7 +123,7 @@ def merge_rules(schema: FormSchema) -> MergeRules:
         ranks={
             field.path: {choice.name: number for number, choice in enumerate(field.choices.choices)}
             for field in schema.fields
-            if field.choices and policies.get(field.path) in {Policy.LARGER, Policy.SMALLER}
+            if field.choices and field.type is FieldType.SELECT_ONE
         },
         keys={repeat.path: repeat.row_key for repeat in schema.repeats if repeat.row_key},
     )

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from forms.errors import FormError
 from server.api import (
     app_users,
+    conflicts,
     draft_tests,
     drafts,
     exports,
@@ -81,7 +82,13 @@ class Application:
             dependencies=[Depends(_show_slashes)],
         )
         app.state.node = node
-        for router in (sessions.router, app_users.router, exports.router, submissions.router):
+        for router in (
+            sessions.router,
+            app_users.router,
+            exports.router,
+            submissions.router,
+            conflicts.router,
+        ):
             app.include_router(router, prefix="/v1")
         # Downloads before forms: `/forms/ID.xml` would else be a form named “ID.xml”.
         app.include_router(downloads.router, prefix="/v1/key/{token}", include_in_schema=False)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
+from sqlalchemy import Connection
 
 from forms.cells import Cells
 from server.node import Node
@@ -25,6 +28,23 @@ from sync.revision import RevisionKind
 NOTHING: Cells = {}
 
 
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What is decided about a submission.
+
+    cells: what a resolution gives. upon: digests of the revisions it was made upon; all heads when None. conflict: what
+    it settles, {kind, path, cells, candidates} as the table `conflict` has them. batch: names rulings given as one.
+    """
+
+    about: StoredSubmission
+    kind: RevisionKind
+    cells: Cells = field(default_factory=dict)
+    reason: str = ""
+    upon: Sequence[str] | None = None
+    conflict: Mapping[str, Any] | None = None
+    batch: str = ""
+
+
 def decide(
     node: Node,
     actor: Actor,
@@ -35,25 +55,51 @@ def decide(
     reason: str = "",
     upon: Sequence[str] | None = None,
 ) -> str:
-    """Record a decision, bring the state up to it, and return its digest. Sent twice it is stored once.
+    """Record a decision, bring the state up to it, and return its digest. Sent twice it is stored once."""
+    (digest,) = decide_all(node, actor, [Ruling(about, kind, cells, reason, upon)])
+    return digest
 
-    cells: what a resolution gives. upon: digests of the revisions it was made upon; all heads when None.
+
+def decide_all(node: Node, actor: Actor, rulings: Sequence[Ruling]) -> list[str]:
+    """Record decisions in one transaction, bring the state up to them, and return their digests.
+
+    Of several about one submission each stands upon the one before it. Sent twice they are stored once; but what was
+    undone meanwhile is decided anew.
     """
-    if upon is None:
-        with reading(node.engine) as connection:
-            past = submissions.read_history(connection, about.project_id, about.form_id, about.instance_id)
-        upon = [past.order[place].digest for place in past.heads]
+    with reading(node.engine) as connection:
+        known = {_place(one): _known(connection, one.about) for one in rulings}
+    last: dict[tuple[int, str, str], str] = {}
+    digests = []
+    with writing(node.engine) as connection:
+        for one in rulings:
+            heads, withdrawn = known[_place(one)]
+            upon = heads if one.upon is None else one.upon
+            if one.kind is not RevisionKind.WITHDRAWAL and _place(one) in last:
+                upon = [last[_place(one)]]
+            digest = _record(connection, actor, one, sorted(upon), withdrawn)
+            last[_place(one)] = digest
+            digests.append(digest)
+    node.catch_up()
+    return digests
+
+
+def _record(
+    connection: Connection, actor: Actor, one: Ruling, upon: Sequence[str], withdrawn: Sequence[str]
+) -> str:
     facts = {
-        "form_id": about.form_id,
-        "deprecated_id": about.instance_id,
-        "kind": kind,
-        "parents": sorted(upon),
-        "cells": {name: list(cell) for name, cell in cells.items()},
-        "reason": reason,
+        "form_id": one.about.form_id,
+        "deprecated_id": one.about.instance_id,
+        "kind": one.kind,
+        "parents": upon,
+        "cells": {name: list(cell) for name, cell in one.cells.items()},
+        "reason": one.reason,
+        "conflict": one.conflict,
+        "batch": one.batch,
+        "withdrawn": withdrawn,
         "submitter_id": actor.id,
         "submitter_name": actor.name,
     }
-    key = hashlib.sha256(orjson.dumps([Kind.DECISION, about.project_id, facts])).digest()
+    key = hashlib.sha256(orjson.dumps([Kind.DECISION, one.about.project_id, facts])).digest()
     detail = orjson.dumps(
         facts
         | {
@@ -61,9 +107,20 @@ def decide(
             "received_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
     )
-    with writing(node.engine) as connection:
-        (place,) = journal.append(connection, [Draft(Kind.DECISION, about.project_id, key, detail)])
-        if place is None:
-            detail = journal.read_by_key(connection, key).detail
-    node.catch_up()
+    (place,) = journal.append(connection, [Draft(Kind.DECISION, one.about.project_id, key, detail)])
+    if place is None:
+        detail = journal.read_by_key(connection, key).detail
     return hashlib.sha256(detail).hexdigest()
+
+
+def _place(one: Ruling) -> tuple[int, str, str]:
+    return (one.about.project_id, one.about.form_id, one.about.instance_id)
+
+
+def _known(connection: Connection, about: StoredSubmission) -> tuple[list[str], list[str]]:
+    """The digests of a submission's heads, and of what was withdrawn there so far."""
+    place = (about.project_id, about.form_id, about.instance_id)
+    revisions = submissions.list_revisions(connection, *place)
+    past = submissions.read_history(connection, *place)
+    withdrawals = (one.digest for one in revisions if one.kind == RevisionKind.WITHDRAWAL)
+    return [past.order[head].digest for head in past.heads], sorted(withdrawals)

@@ -8,7 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from forms.schema import Flag
 from server.problems import Problem
+
+PROTECTED = frozenset({Flag.PERSONAL, Flag.SENSITIVE, Flag.GBV})
+"""Answers to such questions are for those who may export personal data."""
 
 
 class Role(StrEnum):
@@ -28,6 +32,9 @@ class Action(StrEnum):
     READ_SUBMISSIONS = "read submissions"
     EXPORT = "export submissions"
     EXPORT_PERSONAL = "export personal data"
+    READ_CONFLICTS = "read conflicts"
+    RESOLVE_CONFLICTS = "resolve conflicts"
+    EDIT_SUBMISSIONS = "edit submissions"
     READ_QUARANTINE = "read the quarantine"
     MANAGE_APP_USERS = "manage app users"
     MANAGE_USERS = "manage users"
@@ -50,7 +57,18 @@ class Actor:
 
 
 TABLETS = frozenset({Action.READ_FORMS, Action.SUBMIT})
-COORDINATORS = TABLETS | {Action.READ_SUBMISSIONS, Action.EXPORT, Action.READ_QUARANTINE}
+COORDINATORS = TABLETS | {
+    Action.READ_SUBMISSIONS,
+    Action.EXPORT,
+    Action.READ_CONFLICTS,
+    Action.RESOLVE_CONFLICTS,
+    Action.EDIT_SUBMISSIONS,
+    Action.READ_QUARANTINE,
+}
+
+
+OPERATOR = Actor(0, "operator", Role.ADMINISTRATOR)
+"""Who works at the server's own command line."""
 
 
 def may(actor: Actor, action: Action, project_id: int | None = None, form_id: str | None = None) -> bool:

@@ -127,7 +127,7 @@ class Ledger:
             case RevisionKind.RESOLUTION:
                 rows = {row: HERE for cell in snapshot.cells for row in rows_of(cell)}
                 written = rows | dict(snapshot.cells)
-                has_spoken = True
+                has_spoken = False
             case _:
                 written = {}
                 has_spoken = revision.kind is RevisionKind.RESTORE

@@ -46,7 +46,7 @@ class Candidate:
 class Conflict:
     """Candidates for some cells; the first is the one shown. policy: what settled it, "" when people must.
 
-    path: of the field in the schema; of a unit, of what the rest depends on.
+    cells: the first names the conflict, whatever candidates come; of a unit, what the rest depends on. path: its path.
     """
 
     kind: ConflictKind
@@ -176,11 +176,12 @@ def _sides(judge: Judge, cell: str, register: Register) -> tuple[Candidate, ...]
 def _unit_conflict(judge: Judge, rules: MergeRules, unit: Unit) -> Conflict:
     paths = {path_of(cell) for cell in unit.cells}
     tops = [cell for cell in unit.cells if rules.controllers.get(path_of(cell), NONE).isdisjoint(paths)]
+    top = min(tops or unit.cells)
     policies = {rules.policies.get(path) for path in paths}
     return Conflict(
         ConflictKind.UNIT,
-        path_of(min(tops or unit.cells)),
-        unit.cells,
+        path_of(top),
+        (top, *(cell for cell in unit.cells if cell != top)),
         tuple(Candidate(side.cells, judge.digests(side.places)) for side in unit.sides),
         ", ".join(sorted(filter(None, policies))) if policies <= AUTOMATIC else "",
     )
@@ -192,9 +193,11 @@ def _deletion(judge: Judge, said: int) -> Iterator[Conflict]:
     gone = [place for place in register if judge.ledger.value(place, DELETED) == GONE]
     kept = bits_of(place for place in register if place not in gone)
     if gone and not kept:
-        kept = said & ~bits_of(gone)
-        for place in gone:
-            kept &= ~past.ancestors[place]
+        deleted = bits_of(gone)
+        known = bits_of(before for place in gone for before in places_of(past.ancestors[place]))
+        kept = bits_of(
+            place for place in places_of(said & ~deleted & ~known) if not past.ancestors[place] & deleted
+        )
     if gone and kept:
         sides = ((BLANK, past.latest(kept)), (GONE, gone))
         candidates = (Candidate({DELETED: cell}, judge.digests(some)) for cell, some in sides)

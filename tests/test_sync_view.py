@@ -244,6 +244,14 @@ def test_an_edit_made_apart_from_a_deletion_beats_it_and_is_flagged():
     assert (kept.is_deleted, contested(kept)) == (False, {})
 
 
+def test_correcting_a_deleted_record_does_not_bring_it_back():
+    gone = decide("tombstone", [BASE], 2)
+    assert merge([BASE, gone, decide("resolution", [gone], 3, {"/age": "31"})]).is_deleted
+    late = edit("b", "a", 4, head="Zohra", age=30, status="new")
+    corrected = decide("resolution", [gone, late], 5, {"/age": "31"})
+    assert contested(merge([BASE, gone, late, corrected])) == contested(merge([BASE, gone, late]))
+
+
 def test_saving_again_without_a_change_does_not_bring_a_deleted_record_back():
     same = edit("b", "a", 2, head="Zahra", age=30, status="new")
     assert merge([BASE, decide("tombstone", [BASE], 3), same]).is_deleted

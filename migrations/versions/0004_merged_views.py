@@ -64,6 +64,7 @@ def upgrade() -> None:
         sa.Column("version", sa.String(), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.Column("origin", sa.String(), nullable=False),
         sa.Column("submitter_id", sa.BigInteger(), nullable=True),
         sa.Column("submitter_name", sa.String(), nullable=False),
         sa.Column("device_id", sa.String(), nullable=False),
@@ -71,6 +72,7 @@ def upgrade() -> None:
         sa.Column("parents", sa.Text(), nullable=False),
         sa.Column("cells", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("batch", sa.String(), nullable=False),
         sa.Column("encrypted", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id", "digest"),
     )
@@ -108,8 +110,16 @@ def upgrade() -> None:
         sa.Column("stamp", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id", "id"),
     )
-    op.create_index(
-        "conflict_page", "conflict", ["project_id", "form_id", "state", "stamp", "id"], unique=False
+    op.create_index("conflict_id", "conflict", ["project_id", "id"], unique=False)
+    op.create_index("conflict_page", "conflict", ["project_id", "state", "stamp", "id"], unique=False)
+    op.create_table(
+        "conflict_side",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id", "id", "digest"),
     )
 
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from forms.lineage import FORM, Version, trace
-from forms.schema import Field, FieldType, Flag, FormSchema, Node, Repeat
+from forms.schema import Field, FieldType, FormSchema, Node, Repeat
+from server.permissions import PROTECTED
 
-PROTECTED = frozenset({Flag.PERSONAL, Flag.SENSITIVE, Flag.GBV})
 AUDIT = "/meta/audit"
 POINT_PARTS = ("Latitude", "Longitude", "Altitude", "Accuracy")
 ROOT_AFTER = (

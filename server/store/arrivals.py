@@ -5,7 +5,6 @@ Computed on a connection that only reads; what it changes comes back as function
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +19,13 @@ from forms.instance import Tree
 from forms.schema import FormSchema
 from server import merging
 from server.merging import FormLine, Merged, Read
-from server.store import quarantine
+from server.store import conflicts, quarantine
 from server.store.dialect import insert_ignore, upsert
 from server.store.journal import Record
 from server.store.submissions import FormKey, chunks, of_form, revision_of
-from server.store.tables import attachment, conflict, revision, submission
+from server.store.tables import attachment, revision, submission
 from sync.history import components
 from sync.revision import Revision, RevisionKind
-from sync.view import Candidate
 
 Change = Callable[[Connection], None]
 Members = Mapping[str, Mapping[str, Any]]
@@ -75,6 +73,7 @@ class NewRevision:
             "version": self.detail["version"],
             "position": self.record.position,
             "stamp": self.record.stamp,
+            "origin": self.record.origin,
             "submitter_id": self.detail["submitter_id"],
             "submitter_name": self.detail["submitter_name"],
             "device_id": self.detail["device_id"],
@@ -82,6 +81,7 @@ class NewRevision:
             "parents": orjson.dumps(self.revision.parents).decode(),
             "cells": self.cells,
             "reason": self.detail.get("reason", ""),
+            "batch": self.detail.get("batch", ""),
             "encrypted": self.encrypted,
         }
 
@@ -142,7 +142,7 @@ def _changes_of_form(
     roots = {str(row["root_id"]) for row in stored.values()}
     rows: dict[str, Mapping[str, Any]] = {**stored, **{digest: one.row for digest, one in fresh.items()}}
     files = _files(connection, form, {row["instance_id"] for row in rows.values()}, arrived)
-    inserts, moved, upserts, conflicts = [], [], [], []
+    inserts, moved, upserts, contests = [], [], [], []
     contested = set()
 
     def read(digest: str) -> NewRevision:
@@ -158,7 +158,10 @@ def _changes_of_form(
             merged = merging.merge(sources.line(form), [_read(one, files) for one in reads])
             root = merged.view.history.instance_id
             row = _merged(merged, members, {one.revision.digest: one for one in reads})
-            conflicts += _conflicts(form, merged, members)
+            about = {
+                one.revision.digest: one.detail["conflict"] for one in reads if one.detail.get("conflict")
+            }
+            contests += conflicts.rows_of(form, merged.view, about, members)
             contested.add(root)
         if row is not None:
             upserts.append(row)
@@ -173,7 +176,7 @@ def _changes_of_form(
         partial(_move, form=form, moved=moved),
         partial(_forget, form=form, roots=roots),
         partial(upsert, table=submission, rows=upserts),
-        partial(_contest, form=form, roots=contested | roots, rows=conflicts),
+        partial(conflicts.replace, form=form, roots=contested | roots, rows=contests),
     ]
 
 
@@ -247,51 +250,6 @@ def _about(edits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 SENDER = ("submitter_id", "submitter_name", "device_id")
 
 
-def _conflicts(form: FormKey, merged: Merged, members: Members) -> list[dict[str, Any]]:
-    seen = merged.view
-    found = []
-    for one in (*seen.conflicts, *seen.settled):
-        state = "settled" if one.policy else "open"
-        about = (one.kind.value, one.path, one.cells, one.policy, state, one.state_digest, "")
-        found.append(_conflict_row(form, seen.history.instance_id, about, one.candidates, members))
-    for decision in seen.decisions:
-        for cell, sides in decision.candidates.items():
-            if len(sides) > 1:
-                about = ("value", cell, (cell,), "", "resolved", "", decision.revision.digest)
-                found.append(_conflict_row(form, seen.history.instance_id, about, sides, members))
-    return found
-
-
-def _conflict_row(
-    form: FormKey,
-    root: str,
-    about: tuple[str, str, tuple[str, ...], str, str, str, str],
-    candidates: Sequence[Candidate],
-    members: Members,
-) -> dict[str, Any]:
-    kind, path, cells, policy, state, seen, decision = about
-    name = orjson.dumps([*form, root, kind, cells, decision])
-    sides = [
-        {"cells": {cell: answer.text for cell, answer in one.cells.items()}, "revisions": one.writers}
-        for one in candidates
-    ]
-    return {
-        "project_id": form[0],
-        "form_id": form[1],
-        "instance_id": root,
-        "id": hashlib.sha256(name).hexdigest()[:16],
-        "kind": kind,
-        "path": path,
-        "cells": orjson.dumps(cells).decode(),
-        "candidates": orjson.dumps(sides).decode(),
-        "policy": policy,
-        "state": state,
-        "seen": seen,
-        "decision": decision,
-        "stamp": max(members[digest]["stamp"] for one in candidates for digest in one.writers),
-    }
-
-
 def _read(one: NewRevision, files: Mapping[str, Mapping[str, str]]) -> Read:
     past = one.revision
     return Read(
@@ -341,15 +299,6 @@ def _forget(connection: Connection, form: FormKey, roots: set[str]) -> None:
         connection.execute(
             delete(submission).where(*of_form(submission, form), submission.c.instance_id.in_(some))
         )
-
-
-def _contest(
-    connection: Connection, form: FormKey, roots: set[str], rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Put these conflicts in the place of those that the submissions had."""
-    for some in chunks(roots):
-        connection.execute(delete(conflict).where(*of_form(conflict, form), conflict.c.instance_id.in_(some)))
-    insert_ignore(connection, conflict, rows)
 
 
 def attachment_row(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:

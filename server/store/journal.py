@@ -48,9 +48,10 @@ _KNOWN = "SELECT key FROM journal WHERE key IN ({})"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A journal entry as readers behind a cursor meet it. detail is b"" once erased."""
+    """A journal entry as readers behind a cursor meet it. origin: the node it came in at. detail is b"" once erased."""
 
     position: int
+    origin: str
     stamp: int
     kind: Kind
     project_id: int
@@ -163,6 +164,7 @@ def read_after(
     rows = connection.execute(
         select(
             journal.c.position,
+            journal.c.origin,
             journal.c.stamp,
             journal.c.kind,
             journal.c.project_id,
@@ -177,6 +179,7 @@ def read_after(
     return [
         Record(
             row.position,
+            row.origin,
             row.stamp,
             Kind(row.kind),
             row.project_id,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from server.store.tables import attachment, revision, submission
 from sync.history import History, history
@@ -148,7 +148,7 @@ def list_attachments(
 
 @dataclass(frozen=True, slots=True)
 class StoredRevision:
-    """One revision of a submission, as lists of versions read it. kind, reason: see `server.store.tables`."""
+    """One revision of a submission, as lists of versions read it. kind, origin, …: see `server.store.tables`."""
 
     instance_id: str
     digest: str
@@ -158,22 +158,27 @@ class StoredRevision:
     version: str
     position: int
     stamp: int
+    origin: str
     submitter_id: int | None
     submitter_name: str
     device_id: str
+    batch: str
 
 
 def list_revisions(
     connection: Connection, project_id: int, form_id: str, root_id: str
 ) -> list[StoredRevision]:
     """Return every revision of a submission, oldest first."""
-    names = [field.name for field in fields(StoredRevision)]
-    rows = connection.execute(
-        select(*(revision.c[name] for name in names))
-        .where(*of_form(revision, (project_id, form_id)), revision.c.root_id == root_id)
-        .order_by(revision.c.position)
+    return read_revisions(
+        connection, *of_form(revision, (project_id, form_id)), revision.c.root_id == root_id
     )
-    return [StoredRevision(*row) for row in rows]
+
+
+def read_revisions(connection: Connection, *where: ColumnElement[bool]) -> list[StoredRevision]:
+    """Return the revisions of which this is true, oldest first."""
+    names = [field.name for field in fields(StoredRevision)]
+    query = select(*(revision.c[name] for name in names)).where(*where).order_by(revision.c.position)
+    return [StoredRevision(*row) for row in connection.execute(query)]
 
 
 def read_history(connection: Connection, project_id: int, form_id: str, root_id: str) -> History:
@@ -185,6 +190,22 @@ def read_history(connection: Connection, project_id: int, form_id: str, root_id:
     if not found:
         raise LookupError("no such submission")
     return history(found)
+
+
+def list_batch(connection: Connection, project_id: int, batch: str) -> list[tuple[StoredSubmission, str]]:
+    """Return the decisions taken as one that still stand, each with its submission, oldest first."""
+    rows = connection.execute(
+        select(revision.c.form_id, revision.c.root_id, revision.c.digest)
+        .where(revision.c.project_id == project_id, revision.c.batch == batch)
+        .order_by(revision.c.position)
+    ).all()
+    found = []
+    for form_id, root_id, digest in rows:
+        about = find_submission(connection, project_id, form_id, root_id)
+        past = read_history(connection, project_id, form_id, root_id)
+        if about is not None and any(one.digest == digest for one in past.order):
+            found.append((about, digest))
+    return found
 
 
 def revision_of(row: Mapping[str, Any]) -> Revision:

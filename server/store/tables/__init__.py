@@ -29,6 +29,7 @@ form_draft_test = SQLModel.metadata.tables["form_draft_test"]
 submission = SQLModel.metadata.tables["submission"]
 revision = SQLModel.metadata.tables["revision"]
 conflict = SQLModel.metadata.tables["conflict"]
+conflict_side = SQLModel.metadata.tables["conflict_side"]
 attachment = SQLModel.metadata.tables["attachment"]
 quarantine = SQLModel.metadata.tables["quarantine"]
 app_user = SQLModel.metadata.tables["app_user"]
@@ -44,6 +45,7 @@ STATE = (
     submission,
     revision,
     conflict,
+    conflict_side,
     attachment,
     quarantine,
     app_user,

@@ -48,8 +48,9 @@ class Submission(SQLModel, table=True):
 class Revision(SQLModel, table=True):
     """One revision of a submission; its bytes stay in the journal at `position`.
 
-    kind: see `sync.revision`. parents: JSON list of the digests a decision was made upon. cells: JSON of what it
-    decides. reason: what its author wrote.
+    origin: of the entry: the post that it came in at. kind: see `sync.revision`. parents: JSON list of the digests a
+    decision was made upon. cells: JSON of what it decides. reason: what its author wrote. batch: names the decisions
+    that were taken as one, "" when it was taken alone.
     """
 
     __tablename__ = "revision"
@@ -67,6 +68,7 @@ class Revision(SQLModel, table=True):
     version: str
     position: int = Field(sa_type=BigInteger)
     stamp: int = Field(sa_type=BigInteger)
+    origin: str
     submitter_id: int | None = Field(sa_type=BigInteger)
     submitter_name: str
     device_id: str
@@ -74,19 +76,25 @@ class Revision(SQLModel, table=True):
     parents: str = Field(sa_type=Text)
     cells: str = Field(sa_type=Text)
     reason: str = Field(sa_type=Text)
+    batch: str
     encrypted: bool
 
 
 class Conflict(SQLModel, table=True):
     """What people disagree about in one submission.
 
-    id: names it for ever. kind, path: see `sync.view`. cells: JSON list. candidates: JSON list of
-    {cells: {name: text}, revisions: [digest]}, the one shown first. state: open, settled (by `policy`) or resolved
-    (by the decision `decision`). seen: changes with the candidates; who decides says which they saw.
+    id: names it for ever, whatever candidates come. kind, path: see `sync.view`. cells: JSON list. candidates: JSON
+    list of {cells: {name: [text, said, is whole]}, revisions: [digest]}; of an open or settled one the first is shown.
+    state: open, settled (by `policy`) or resolved (by `decision`: the candidates are those that it was made between).
+    decision: digest of the newest one about it that stands, also when the conflict came back since. seen: changes
+    with the candidates; who decides says which they saw. stamp: when it became what it is.
     """
 
     __tablename__ = "conflict"
-    __table_args__ = (Index("conflict_page", "project_id", "form_id", "state", "stamp", "id"),)
+    __table_args__ = (
+        Index("conflict_page", "project_id", "state", "stamp", "id"),
+        Index("conflict_id", "project_id", "id"),
+    )
     project_id: int = Field(primary_key=True)
     form_id: str = Field(primary_key=True)
     instance_id: str = Field(primary_key=True)
@@ -100,6 +108,17 @@ class Conflict(SQLModel, table=True):
     seen: str
     decision: str
     stamp: int = Field(sa_type=BigInteger)
+
+
+class ConflictSide(SQLModel, table=True):
+    """Which revisions a conflict is between: to list and count conflicts by post and device."""
+
+    __tablename__ = "conflict_side"
+    project_id: int = Field(primary_key=True)
+    form_id: str = Field(primary_key=True)
+    instance_id: str = Field(primary_key=True)
+    id: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
 
 
 class Attachment(SQLModel, table=True):
