@@ -25,6 +25,7 @@ from server.demo.program import DemoError, serving
 from server.demo.reconcile import Case
 from server.demo.records import Brought, Fate, Finished, Ledger
 from server.demo.report import Narrator
+from server.demo.resolution import STEPS
 from server.demo.run import Played, conclude, play
 from server.demo.story import HOUSEHOLD_ID, SHELTER_ID, Scale
 from server.demo.tablet import Tablet
@@ -61,8 +62,18 @@ class Demo:
     def shelter(self) -> Case:
         return self.played.cases[SHELTER_ID]
 
+    @property
+    def household(self) -> Case:
+        return self.played.cases[HOUSEHOLD_ID]
+
     def with_shelter(self, case: Case) -> Demo:
-        return replace(self, played=replace(self.played, cases={**self.played.cases, SHELTER_ID: case}))
+        return self._with(SHELTER_ID, case)
+
+    def with_household(self, case: Case) -> Demo:
+        return self._with(HOUSEHOLD_ID, case)
+
+    def _with(self, form_id: str, case: Case) -> Demo:
+        return replace(self, played=replace(self.played, cases={**self.played.cases, form_id: case}))
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +91,9 @@ def wrong_figures(demo: Demo, capsys: pytest.CaptureFixture[str]) -> set[str]:
     return wrong
 
 
-def household(demo: Demo) -> str:
-    """The record that two tablets edited apart."""
-    expected = demo.played.cases[HOUSEHOLD_ID].expected
-    (found,) = (record for record, one in expected.items() if one.contested)
+def edited_apart(demo: Demo) -> str:
+    """The household that two tablets edited."""
+    (found,) = (record for record, one in demo.household.expected.items() if one.contested)
     return found
 
 
@@ -108,11 +118,11 @@ def test_demo_shows_every_fault_of_the_link(demo: Demo) -> None:
 
 
 def test_demo_joins_what_two_tablets_changed_apart(demo: Demo) -> None:
-    record = household(demo)
-    expected = demo.played.cases[HOUSEHOLD_ID].expected[record]
+    record = edited_apart(demo)
+    expected = demo.household.expected[record]
     assert expected.joined == {("", record, "pna-pbas-p_hungry"), ("", record, "pna-pbas-p_fare")}
     assert expected.contested == {("", record, "pna-pbas-p_sleep"): {"no", "dont_know"}}
-    shown = demo.played.cases[HOUSEHOLD_ID].exported.tables[""][record]
+    shown = demo.household.exported.tables[""][record]
     assert (shown["pna-pbas-p_hungry"], shown["pna-pbas-p_fare"]) == ("4", "no")
 
 
@@ -207,9 +217,55 @@ def test_merged_record_that_lost_one_side_does_not_reconcile(
 ) -> None:
     path = copied / f"{HOUSEHOLD_ID}.csv"
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    frame.loc[frame["KEY"] == household(demo), column] = first_told
+    frame.loc[frame["KEY"] == edited_apart(demo), column] = first_told
     frame.to_csv(path, index=False)
     assert wrong_figures(read_again(demo, copied), capsys) == {"exported_cells", "joined_changes"}
+
+
+def test_demo_resolves_a_conflict_undoes_it_and_resolves_it_again(demo: Demo) -> None:
+    resolution = demo.household.resolution
+    assert resolution
+    assert resolution.about == (edited_apart(demo), "/pna/pbas/p_sleep", {"no", "dont_know"})
+    assert [look.is_open for look in resolution.looks] == [True, False, True, False]
+    (other,) = resolution.about.answers - {resolution.chosen}
+    assert [look.shown for look in resolution.looks] == [other, resolution.chosen, other, resolution.chosen]
+
+
+def test_conflict_that_nobody_was_asked_about_does_not_reconcile(
+    demo: Demo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doctored = replace(demo.household, resolution=None)
+    wrong = wrong_figures(demo.with_household(doctored), capsys)
+    assert wrong == {"resolution", "open_conflicts", "revisions"}
+
+
+def test_conflict_that_hides_one_side_does_not_reconcile(
+    demo: Demo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = demo.household
+    assert case.resolution
+    about = case.resolution.about._replace(answers=frozenset({case.resolution.chosen}))
+    doctored = replace(case, resolution=replace(case.resolution, about=about))
+    assert wrong_figures(demo.with_household(doctored), capsys) == {"resolution", "open_conflicts"}
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+def test_conflict_that_does_not_follow_the_decisions_does_not_reconcile(
+    demo: Demo, step: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = demo.household
+    assert case.resolution
+    looks = list(case.resolution.looks)
+    looks[step] = replace(looks[step], is_open=not looks[step].is_open)
+    doctored = replace(case, resolution=replace(case.resolution, looks=tuple(looks)))
+    assert wrong_figures(demo.with_household(doctored), capsys) == {"resolution"}
+
+
+def test_open_conflict_that_is_counted_but_not_listed_does_not_reconcile(
+    demo: Demo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doctored = replace(demo.shelter, stored=replace(demo.shelter.stored, contested=Counter()))
+    assert wrong_figures(demo.with_shelter(doctored), capsys) == {"open_conflicts"}
 
 
 def test_row_exported_twice_does_not_reconcile(

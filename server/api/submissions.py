@@ -219,6 +219,7 @@ def _describe_revision(one: StoredRevision, found: StoredSubmission) -> dict[str
         "instanceId": one.instance_id,
         "deprecatedId": one.deprecated_id,
         "sha256": one.digest,
+        "kind": one.kind,
         "version": one.version,
         "submitterId": one.submitter_id,
         "deviceId": one.device_id,

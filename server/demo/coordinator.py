@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import httpx2
@@ -22,15 +24,44 @@ PAGE = 250
 
 @dataclass(frozen=True)
 class Stored:
-    """What the server says of one form. revisions: (instanceID, SHA-256). attachments: (record, name, SHA-256)."""
+    """What the server says of one form. revision_keys: (instanceID, SHA-256). attachments: (record, name, SHA-256).
+
+    revisions: as it counts them, with the decisions of people. decisions: of those listed. open_conflicts: as it
+    counts them. contested: as it lists them.
+    """
 
     submissions: int
     revisions: int
+    decisions: int
     edits: int
     open_conflicts: int
+    contested: Counter[Contest]
     records: frozenset[str]
     revision_keys: frozenset[tuple[str, str]]
     attachments: Counter[tuple[str, str, str]]
+
+    @property
+    def received(self) -> int:
+        """How many revisions came from tablets."""
+        return self.revisions - self.decisions
+
+
+class Contest(NamedTuple):
+    """A question to which tablets give several answers. record: the instanceID that all edits go back to."""
+
+    record: str
+    path: str
+    answers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One that the server lists. id, seen: to decide it by. sides: the answers, the one shown first."""
+
+    id: str
+    seen: str
+    about: Contest
+    sides: tuple[str, ...]
 
 
 class Coordinator:
@@ -71,11 +102,12 @@ class Coordinator:
         """Return all that the server says of a form's submissions, record by record."""
         told = self._tell(form_id)
         records = list(self._iter_records(form_id))
-        revisions = [
-            (one["instanceId"], one["sha256"])
+        versions = [
+            one
             for record in records
             for one in self._ask("GET", f"{_place(form_id, record)}/versions").json()
         ]
+        edits = [(one["instanceId"], one["sha256"]) for one in versions if one["kind"] == "edit"]
         attachments = Counter(
             (record, file["name"], file["hash"])
             for record in records
@@ -84,12 +116,34 @@ class Coordinator:
         return Stored(
             submissions=told["submissions"],
             revisions=told["revisions"],
+            decisions=len(versions) - len(edits),
             edits=told["edits"],
             open_conflicts=told["openConflicts"],
+            contested=Counter(one.about for one in self.list_conflicts(form_id)),
             records=frozenset(records),
-            revision_keys=frozenset(revisions),
+            revision_keys=frozenset(edits),
             attachments=attachments,
         )
+
+    def list_conflicts(self, form_id: str) -> list[Conflict]:
+        """Return the open conflicts of a form."""
+        return [
+            _conflict(one) for one in self._pages(f"{_form(form_id)}/conflicts", {"state": "open"}, after="")
+        ]
+
+    def resolve(self, conflict: Conflict, side: str) -> None:
+        """Decide for one of the sides."""
+        decision = {"seen": conflict.seen, "candidate": conflict.sides.index(side)}
+        self._ask("POST", f"{PROJECT}/conflicts/{conflict.id}/resolve", json=decision)
+
+    def undo(self, conflict: Conflict) -> None:
+        """Withdraw the decision."""
+        self._ask("POST", f"{PROJECT}/conflicts/{conflict.id}/undo")
+
+    def read_rows(self, form_id: str) -> dict[str, dict[str, str]]:
+        """Return what an export of the form's own table shows now, by KEY."""
+        text = self._ask("GET", f"{_form(form_id)}/submissions.csv").text
+        return {row["KEY"]: row for row in csv.DictReader(io.StringIO(text, newline=""))}
 
     def count_quarantined(self) -> int:
         """Return how many arrivals the server could not read."""
@@ -101,11 +155,11 @@ class Coordinator:
         return answer.content if answer.is_success else b""
 
     def _iter_records(self, form_id: str) -> Iterator[str]:
-        after = 0
-        while page := self._ask(
-            "GET", f"{_form(form_id)}/submissions", params={"after": after, "limit": PAGE}
-        ).json():
-            yield from (one["instanceId"] for one in page)
+        return (one["instanceId"] for one in self._pages(f"{_form(form_id)}/submissions", {}, after=0))
+
+    def _pages(self, path: str, wanted: Mapping[str, str], after: str | int) -> Iterator[dict[str, Any]]:
+        while page := self._ask("GET", path, params={**wanted, "after": after, "limit": PAGE}).json():
+            yield from page
             after = page[-1]["position"]
 
     def _sign_in(self, password: str) -> None:
@@ -127,6 +181,12 @@ class Coordinator:
 
 
 PROJECT = f"/projects/{PROJECT_ID}"
+
+
+def _conflict(told: Mapping[str, Any]) -> Conflict:
+    sides = tuple(" ".join(filter(None, side["answers"].values())) for side in told["candidates"])
+    about = Contest(told["instanceId"], told["path"], frozenset(sides))
+    return Conflict(told["id"], told["seen"], about, sides)
 
 
 def _form(form_id: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from forms.schema import Field, FieldType, FormSchema
 from server.demo.exported import POINT_PARTS, Tables, expected_tables, place
@@ -16,6 +17,7 @@ from server.demo.records import Finished, heads
 SECOND = len("2026-11-22T08:00:00")
 Place = tuple[str, str, str]
 """Table, KEY and column."""
+UNDECIDED: Mapping[Place, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,13 @@ class Expected:
     rows: Mapping[str, tuple[str, ...]]
 
 
-def expect(revisions: tuple[Finished, ...], schema: FormSchema) -> Expected:
-    """Return what a record must show. revisions: all of it, in the order they were finished."""
+def expect(
+    revisions: tuple[Finished, ...], schema: FormSchema, decided: Mapping[Place, str] = UNDECIDED
+) -> Expected:
+    """Return what a record must show. revisions: all of it, in the order they were finished.
+
+    decided: the answers that a person chose where tablets disagree.
+    """
     last = heads(revisions)
     base = next(
         (one for one in revisions if {one.filled.instance_id} == {head.parent for head in last}), None
@@ -50,6 +57,7 @@ def expect(revisions: tuple[Finished, ...], schema: FormSchema) -> Expected:
         if len(last) > 1 and changed and fields[spot[0], spot[2]].control:
             if len(changed) > 1:
                 contested[spot] = changed
+                cells[spot] = frozenset({decided[spot]}) if spot in decided else changed
             elif any(one.get(spot, "") == unchanged for one in said):
                 joined.add(spot)
     return Expected(

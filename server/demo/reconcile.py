@@ -6,15 +6,17 @@ compared as sets, cells as texts, files by SHA-256.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from forms.schema import Field, Flag, FormSchema
-from server.demo.coordinator import Stored
+from server.demo.coordinator import Contest, Stored
 from server.demo.exported import POINT_PARTS, Exported, file_columns, place
 from server.demo.merged import Expected, Place, columns, expect, meaning
 from server.demo.records import ARRIVED, Brought, Fate, Finished, Known, heads
+from server.demo.resolution import STEPS, Resolution
 
 NOTHING = frozenset({""})
 PROTECTED = frozenset({Flag.PERSONAL, Flag.SENSITIVE, Flag.GBV})
@@ -41,13 +43,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Case:
-    """All that is known of one form. samples: (bytes on the tablet, bytes on the server) of some revisions."""
+    """All that is known of one form. samples: (bytes on the tablet, bytes on the server) of some revisions.
+
+    is_to_resolve: a conflict of this form is to be resolved; resolution: how, None when the server listed none.
+    """
 
     schema: FormSchema
     known: Known
     stored: Stored
     exported: Exported
     samples: tuple[tuple[bytes, bytes], ...] = ()
+    is_to_resolve: bool = False
+    resolution: Resolution | None = None
 
     @cached_property
     def shown(self) -> dict[str, tuple[Finished, ...]]:
@@ -57,7 +64,27 @@ class Case:
     @cached_property
     def expected(self) -> dict[str, Expected]:
         """By record, what it must show."""
-        return {record: expect(revisions, self.schema) for record, revisions in self.known.by_record.items()}
+        return {
+            record: expect(revisions, self.schema, self.decided)
+            for record, revisions in self.known.by_record.items()
+        }
+
+    @property
+    def decided(self) -> Mapping[Place, str]:
+        """What the coordinator chose."""
+        if self.resolution is None:
+            return {}
+        table, title = place(self.resolution.about.path, self.schema)
+        return {(table, self.resolution.about.record, title): self.resolution.chosen}
+
+    @cached_property
+    def contests(self) -> Counter[Contest]:
+        """What people must be asked, decided or not."""
+        return Counter(
+            Contest(record, self.fields[path, title].path, answers)
+            for record, one in self.expected.items()
+            for (path, _, title), answers in one.contested.items()
+        )
 
     @cached_property
     def fields(self) -> Mapping[tuple[str, str], Field]:
@@ -112,7 +139,7 @@ def _posts(case: Case) -> Figure:
 def _acknowledged(case: Case) -> Figure:
     """What was acknowledged brought a stored revision, further files or a repeat, as did what lost its answer."""
     arrivals, posts = case.known.arrivals, case.known.posts
-    explained = case.stored.revisions + arrivals[Brought.FILES] + arrivals[Brought.NOTHING]
+    explained = case.stored.received + arrivals[Brought.FILES] + arrivals[Brought.NOTHING]
     return _equal(posts[Fate.ACKNOWLEDGED], explained - posts[Fate.ANSWER_LOST])
 
 
@@ -123,7 +150,7 @@ def _faults(fate: Fate) -> Callable[[Case], Figure]:
 def _repeats(case: Case) -> Figure:
     """Sent more than once according to the tablets; not there a second time according to the server."""
     arrived = sum(case.known.posts[fate] for fate in ARRIVED)
-    absorbed = arrived - case.known.arrivals[Brought.FILES] - case.stored.revisions
+    absorbed = arrived - case.known.arrivals[Brought.FILES] - case.stored.received
     return _equal(case.known.arrivals[Brought.NOTHING], absorbed)
 
 
@@ -135,8 +162,9 @@ def _submissions(case: Case) -> Figure:
 
 def _revisions(case: Case) -> Figure:
     figure = _sets({one.key for one in case.known.finished}, case.stored.revision_keys)
+    known = figure.known + (case.resolution.decisions if case.resolution else 0)
     counted = case.stored.revisions
-    return Figure(figure.known, counted, figure.agrees and counted == figure.known)
+    return Figure(known, counted, figure.agrees and counted == known)
 
 
 def _edits(case: Case) -> Figure:
@@ -144,8 +172,17 @@ def _edits(case: Case) -> Figure:
 
 
 def _conflicts(case: Case) -> Figure:
-    known = sum(len(one.contested) for one in case.expected.values())
-    return _equal(known, case.stored.open_conflicts)
+    known = case.contests - Counter([case.resolution.about] if case.resolution else [])
+    counted = case.stored.open_conflicts
+    return Figure(known.total(), counted, known.total() == counted and known == case.stored.contested)
+
+
+def _resolved(case: Case) -> Figure:
+    """What is contested is listed and resolved; undone it is open again; what an export shows goes along."""
+    if not case.is_to_resolve:
+        return _equal(0, 0)
+    found = case.resolution.steps_right if case.resolution and case.resolution.about in case.contests else 0
+    return _equal(STEPS, found)
 
 
 def _attachments(case: Case) -> Figure:
@@ -223,6 +260,7 @@ RULES: Mapping[str, tuple[str, Callable[[Case], Figure]]] = {
     "submissions": ("Stored submissions", _submissions),
     "revisions": ("Stored revisions", _revisions),
     "edits": ("Edits", _edits),
+    "resolution": ("Conflict resolved, undone, resolved", _resolved),
     "open_conflicts": ("Open conflicts", _conflicts),
     "attachments": ("Attachments", _attachments),
     "xml_samples": ("XML compared byte for byte", _xml),

@@ -21,7 +21,8 @@ from server.demo.program import LOG, DemoError, export_form, serving
 from server.demo.reconcile import Case, exit_code, reconcile
 from server.demo.records import Known, Ledger
 from server.demo.report import Narrator
-from server.demo.story import SHELTER, SHELTER_ID, Scale, compile_sheets, play_tablets
+from server.demo.resolution import resolve_first
+from server.demo.story import HOUSEHOLD_ID, SHELTER, SHELTER_ID, Scale, compile_sheets, play_tablets
 
 FULL = Scale()
 SAMPLES = 20
@@ -93,8 +94,14 @@ def play(home: Path, out: Path, seed: int, scale: Scale, narrator: Narrator) -> 
         with closing(Coordinator(server.url, server.password)) as coordinator:
             coordinator.publish(SHELTER.read_bytes(), SHELTER_ID)
             play_tablets(coordinator, ledger, forms, seed, scale, narrator)
-            narrator.say("waiting until the server's figures stand still, then exporting")
+            narrator.say("waiting until the server's figures stand still")
             coordinator.wait_until_still(list(forms))
+            resolution = resolve_first(coordinator, forms[HOUSEHOLD_ID].schema)
+            if resolution:
+                narrator.say(
+                    f"resolved {resolution.about.path} as “{resolution.chosen}”, undid it, resolved it again"
+                )
+            narrator.say("exporting")
             with ThreadPoolExecutor() as pool:
                 csvs = pool.map(lambda form_id: export_form(home / "data", form_id, out), forms)
                 names = dict(zip(forms, csvs, strict=True))
@@ -113,6 +120,8 @@ def play(home: Path, out: Path, seed: int, scale: Scale, narrator: Narrator) -> 
             stored[form_id],
             read_export(out, names[form_id], compiled.schema),
             samples[form_id],
+            is_to_resolve=form_id == HOUSEHOLD_ID,
+            resolution=resolution if form_id == HOUSEHOLD_ID else None,
         )
         for form_id, compiled in forms.items()
     }
