@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from forms.errors import FormError
-from forms.schema import Field, FormSchema
+from forms.schema import Field, FormSchema, Repeat
 from forms.xpath_parser import Axis, Call, Expr, Path, parse, walk
 
 
@@ -15,19 +15,42 @@ def controllers(schema: FormSchema) -> Mapping[str, frozenset[str]]:
     Through the relevance of the groups and repeats around it, and further: of what those fields themselves depend
     on, by relevance or calculation.
     """
-    own: dict[str, frozenset[str]] = {}
+    deciders = _deciders(schema)
+    direct = _direct(schema, deciders)
+    return {
+        field.path: frozenset(
+            path for path in _closure(deciders[field.path], direct) if isinstance(schema.by_path[path], Field)
+        )
+        for field in schema.fields
+        if deciders[field.path]
+    }
+
+
+def sources(schema: FormSchema) -> Mapping[str, frozenset[str]]:
+    """Return, for each calculation, the fields and repeats that its value comes from, also through others'."""
+    direct = _direct(schema, _deciders(schema))
+    return {field.path: _closure(direct[field.path], direct) for field in schema.fields if field.calculate}
+
+
+def _deciders(schema: FormSchema) -> Mapping[str, frozenset[str]]:
+    """What the relevance of each node and of those around it speaks of."""
+    found: dict[str, frozenset[str]] = {}
     for node in schema.walk():
-        above = own.get(node.path.rpartition("/")[0], frozenset())
-        own[node.path] = above | referred([node.relevant], node.path, schema)
-    sources = {
-        field.path: own[field.path] | referred([field.calculate], field.path, schema)
+        above = found.get(node.path.rpartition("/")[0], frozenset())
+        found[node.path] = above | referred([node.relevant], node.path, schema)
+    return found
+
+
+def _direct(schema: FormSchema, deciders: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
+    """What each field says because of, in one step."""
+    return {
+        field.path: deciders[field.path] | referred([field.calculate], field.path, schema)
         for field in schema.fields
     }
-    return {field.path: _closure(own[field.path], sources) for field in schema.fields if own[field.path]}
 
 
 def referred(expressions: Iterable[str], here: str, schema: FormSchema) -> frozenset[str]:
-    """Return the paths of the fields that expressions at the path `here` speak of; none for what cannot be read."""
+    """Return the paths of the fields and repeats that expressions at `here` speak of; none for what cannot be read."""
     found = set()
     for expression in expressions:
         try:
@@ -36,7 +59,7 @@ def referred(expressions: Iterable[str], here: str, schema: FormSchema) -> froze
             continue
         for part in walk(tree) if tree else ():
             path = target(part, here)
-            if isinstance(schema.by_path.get(path), Field):
+            if isinstance(schema.by_path.get(path), Field | Repeat):
                 found.add(path)
     return frozenset(found)
 
@@ -74,5 +97,5 @@ def _closure(start: frozenset[str], sources: Mapping[str, frozenset[str]]) -> fr
         path = waiting.pop()
         if path not in found:
             found.add(path)
-            waiting += sources[path]
+            waiting += sources.get(path, ())
     return frozenset(found)

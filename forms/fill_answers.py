@@ -81,7 +81,7 @@ class Respondent:
         column = "{*}" + choices.value_ref
         found = nodes(choices.nodeset, element, self.environment)
         names = [name for item in found if (name := item.findtext(column))]
-        if not _is_filtered(choices.nodeset):
+        if not is_filtered(choices.nodeset):
             self.whole_lists[choices.nodeset] = names
         return names
 
@@ -177,7 +177,8 @@ def is_asked(question: Field, element: etree._Element, environment: Environment)
 
 
 @lru_cache(maxsize=1024)
-def _is_filtered(nodeset: str) -> bool:
+def is_filtered(nodeset: str) -> bool:
+    """Whether a list offers other answers here and there. Raises XPathError."""
     parts = walk(compile_expression(nodeset).tree)
     return any(step.predicates for part in parts if isinstance(part, Path) for step in part.steps)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +21,6 @@ from forms.xpath import Environment, XPathError
 from server.node import Node
 from server.store import forms, submissions
 
-LISTS = (".csv", ".geojson", ".xml")
 EVALUATED = frozenset({Touches.REFUSED, Touches.HIDDEN})
 
 Answers = Mapping[str, Any]
@@ -79,12 +77,7 @@ def _world(
     connection: Connection, node: Node, form: tuple[int, str], schema: FormSchema, xform: bytes
 ) -> Environment:
     """What expressions may see: the lists in the form and those attached to it, and the clock."""
-    media = {}
-    for file in forms.list_media(connection, *form):
-        if file.sha256 and file.name.endswith(LISTS):
-            with suppress(FileNotFoundError):  # a list that is gone is an empty one
-                media[file.name] = b"".join(node.blobs.stream(file.sha256))
-    tablet = prepare(schema, xform, media)
+    tablet = prepare(schema, xform, forms.read_lists(connection, node.blobs, *form))
     return Environment(datetime.now(UTC), random.Random(0), tablet.instances, tablet.choice_labels)  # noqa: S311
 
 

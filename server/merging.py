@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,13 +14,17 @@ from forms.cells import Cell, Cells
 from forms.instance import Tree
 from forms.lineage import Version, trace
 from forms.merge_rules import MergeRules, Shape, merge_rules
+from forms.recheck import Recheck
 from forms.schema import FormSchema
+from sync.clock import to_datetime
 from sync.registers import Snapshot
 from sync.revision import Revision, RevisionKind
 from sync.view import View, view
 
 SEALED = "/@sealed"
 """Stands for answers that nobody here can read: as different as their bytes."""
+BROKEN = "the answer does not fit the form's rule for it"
+UNREAD = "the form's rule cannot be evaluated here; the answer is left as it is"
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,28 @@ class Read:
 
 @dataclass(frozen=True)
 class Merged:
-    """A submission's view in one form version. document: the answers, as `instance.to_json` gives them."""
+    """A submission's view in one form version.
+
+    current: the edit whose names it goes by; of sealed answers the one that is shown. document: the answers, as
+    `instance.to_json` gives them. is_single: `current` says the same by itself.
+    misfits: what does not fit the form although whoever answered knew it all, as {path, message}.
+    """
 
     view: View
     schema: FormSchema
+    current: Revision | None
     document: dict[str, Any]
+    is_single: bool
     files: Mapping[str, str]
     named: frozenset[str]
+    misfits: list[dict[str, str]]
 
 
-def merge(line: FormLine, group: Iterable[Read]) -> Merged:
+FindLogic = Callable[[str], Recheck]
+"""Gives what the form version of this name calculates and allows."""
+
+
+def merge(line: FormLine, group: Iterable[Read], find_logic: FindLogic) -> Merged:
     """Return the view of one connected group of revisions, in the newest form version that any of them has."""
     reads = list(group)
     edits = [one for one in reads if one.revision.kind is RevisionKind.EDIT]
@@ -87,16 +103,48 @@ def merge(line: FormLine, group: Iterable[Read]) -> Merged:
     rules, schema = line.rules[newest], line.versions[newest].schema
     snapshots = {one.revision.digest: _snapshot(line, one, newest) for one in reads}
     seen = view((one.revision for one in reads), snapshots, rules)
+    misfits: list[dict[str, str]] = []
+    sealed = seen.shown.get(SEALED)
+    current = next((one for one in seen.history.order if sealed and one.digest == sealed.text), seen.current)
+    if seen.is_joined and current and not sealed:
+        seen, misfits = rechecked(seen, current.stamp, find_logic(schema.version))
     document = cells.write({name: cell for name, cell in seen.shown.items() if name != SEALED})
+    is_newest = any(one.revision == current and line.place(one.version) == newest for one in edits)
+    own = snapshots[current.digest].cells if current else {}
     files = {}
     named = set()
     for name, cell in seen.shown.items():
         if cells.path_of(name) in rules.files:
-            own, _, sha256 = cell.said.partition("\0")
-            named.add(own)
+            file, _, sha256 = cell.said.partition("\0")
+            named.add(file)
             if sha256:
-                files[own] = sha256
-    return Merged(seen, schema, document, files, frozenset(named))
+                files[file] = sha256
+    is_single = is_newest and _said(own) == _said(seen.shown)
+    return Merged(seen, schema, current, document, is_single, files, frozenset(named), misfits)
+
+
+def rechecked(seen: View, stamp: int, logic: Recheck) -> tuple[View, list[dict[str, str]]]:
+    """Return the view with what the form calculates of answers given apart, and with a conflict where they do not fit.
+
+    stamp: the time of `now()` and `today()` in the form. The list tells, as {path, message}, of what does not fit
+    although whoever answered knew it all, and of logic that cannot be evaluated here.
+    """
+
+    def stands(cell: str, paths: frozenset[str]) -> bool:
+        sources = seen.involved(cell, paths)
+        return seen.is_known(sources, [cell] if cell in seen.judge.registers else sources)
+
+    done = logic.run(seen.shown, to_datetime(stamp), stands)
+    problems = [{"path": path, "message": UNREAD} for path in done.unread]
+    misfits = []
+    for one in done.broken:
+        involved = seen.involved(one.cell, one.paths)
+        if seen.is_known(involved, involved):
+            problems.append({"path": one.path, "message": BROKEN})
+        else:
+            misfits.append(seen.misfit(one.cell, involved))
+    shown = {name: cell for name, cell in {**seen.shown, **done.calculated}.items() if cell.said}
+    return replace(seen, shown=shown, conflicts=(*seen.conflicts, *misfits)), problems
 
 
 def encode(decided: Cells) -> str:
@@ -107,6 +155,11 @@ def encode(decided: Cells) -> str:
 def decode(text: str) -> dict[str, Cell]:
     """Return what `encode` wrote."""
     return {name: Cell(*cell) for name, cell in orjson.loads(text).items()}
+
+
+def _said(answers: Cells) -> dict[str, str]:
+    """What answers say, whatever files came with them."""
+    return {name: cell.said.partition("\0")[0] for name, cell in answers.items()}
 
 
 def _snapshot(line: FormLine, one: Read, newest: int) -> Snapshot:

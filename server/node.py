@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -34,9 +34,9 @@ class Node:
     settings: Settings
     engine: Engine
     blobs: Blobs
-    schemas: Schemas = field(default_factory=Schemas)
 
     def __post_init__(self) -> None:
+        self.schemas = Schemas(self.blobs)
         self.authenticator = Authenticator(self.engine)
         self.known_forms = KnownForms(self.engine)
 

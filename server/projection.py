@@ -123,7 +123,7 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
             example = forms.read_example(first, detail)
             return [lambda connection: forms.project_form(connection, first, detail, example)]
         case Kind.FORM_MEDIA:
-            return [lambda connection: forms.project_media(connection, first, detail)]
+            return [lambda connection: _project_media(connection, schemas, first, detail)]
         case Kind.FORM_STATE:
             return [lambda connection: form_states.project_state(connection, first, detail)]
         case Kind.APP_USER:
@@ -145,12 +145,31 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
             if "released_from" in detail:
                 released.append(record)
 
+    sources = _sources(connection, schemas)
+    return arrivals.changes(connection, revisions, attachments, quarantined, released, sources)
+
+
+def _sources(connection: Connection, schemas: forms.Schemas) -> Sources:
     def read_again(position: int) -> NewRevision:
         record = journal.read_entry(connection, position)
         return _read_entry(connection, schemas, record, orjson.loads(record.detail))
 
-    sources = Sources(read_again, lambda form: schemas.line(connection, *form))
-    return arrivals.changes(connection, revisions, attachments, quarantined, released, sources)
+    return Sources(
+        read_again,
+        lambda form: schemas.line(connection, *form),
+        lambda form, version: schemas.logic(connection, *form, version),
+    )
+
+
+def _project_media(
+    connection: Connection, schemas: forms.Schemas, record: Record, detail: dict[str, Any]
+) -> None:
+    """Keep a form's file; what the form looks up in a list may be something else now."""
+    forms.project_media(connection, record, detail)
+    if detail["name"].endswith(forms.LISTS):
+        form = (record.project_id, detail["form_id"])
+        for change in arrivals.joined_again(connection, form, _sources(connection, schemas)):
+            change(connection)
 
 
 def _read_entry(

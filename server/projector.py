@@ -21,6 +21,7 @@ from server import logs
 from server.projection import STEP_MAX, step
 from server.settings import Settings
 from server.store import forms
+from server.store.blobs import Blobs
 from server.store.engine import open_engine
 
 POLL_S = 0.25
@@ -119,7 +120,7 @@ def main(orders: BinaryIO) -> None:
     settings = Settings.model_validate_json(orders.readline())
     logs.to_standard_error(settings.log_level)
     engine = open_engine(settings.data, settings.database_url)
-    schemas = forms.Schemas()
+    schemas = forms.Schemas(Blobs(settings.data, settings.blobs))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     idle_since = time.monotonic()

@@ -6,7 +6,7 @@ a "yes" is never shown beside another's "no".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -157,36 +157,37 @@ class Judge:
                     if cell in rows or not rows.isdisjoint(rows_of(cell)):
                         linked.join(group[0], cell)
 
-    def _unit(self, cells: tuple[str, ...]) -> Unit:
-        places = self._past.latest(bits_of(place for cell in cells for place in self.registers[cell]))
+    def sides(self, cells: Sequence[str]) -> tuple[Side, ...]:
+        """Return the different answers to these cells that people saw after their own, the later received first.
+
+        Every answer that nobody replaced knowingly is on one of them.
+        """
+        places = set(self._past.latest(bits_of(place for cell in cells for place in self.registers[cell])))
         sides = self._sides(cells, places)
-        told = [{answers[cell].said for answers, _ in sides.values()} for cell in cells]
-        lost = [
+        told = [{side.cells[cell].said for side in sides} for cell in cells]
+        lost = {
             place
             for cell, known in zip(cells, told, strict=True)
             for place in self.registers[cell]
             if self.ledger.value(place, cell).said not in known
-        ]
-        if lost:
-            sides = self._sides(cells, {*places, *lost})
-        kept = [cell for cell in cells if len({answers[cell].said for answers, _ in sides.values()}) > 1]
+        }
+        return self._sides(cells, places | lost) if lost else sides
+
+    def _unit(self, cells: tuple[str, ...]) -> Unit:
+        sides = self.sides(cells)
+        kept = [cell for cell in cells if len({side.cells[cell].said for side in sides}) > 1]
         return Unit(
             tuple(kept),
-            tuple(
-                Side({cell: answers[cell] for cell in kept}, tuple(some)) for answers, some in sides.values()
-            ),
+            tuple(Side({cell: side.cells[cell] for cell in kept}, side.places) for side in sides),
         )
 
-    def _sides(
-        self, cells: tuple[str, ...], places: Iterable[int]
-    ) -> dict[tuple[str, ...], tuple[Shown, list[int]]]:
-        """The different answers that those at these places saw after their own, the later received first."""
+    def _sides(self, cells: Sequence[str], places: Iterable[int]) -> tuple[Side, ...]:
         sides: dict[tuple[str, ...], tuple[Shown, list[int]]] = {}
         for place in sorted(places, key=self.rank, reverse=True):
             answers = {cell: self.ledger.saw(place, cell, self.pick) for cell in cells}
             said = tuple(answer.said for answer in answers.values())
             sides.setdefault(said, (answers, []))[1].append(place)
-        return sides
+        return tuple(Side(answers, tuple(some)) for answers, some in sides.values())
 
 
 def _is_same_row(cell: str, controller: str) -> bool:

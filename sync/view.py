@@ -7,14 +7,15 @@ nothing. `docs/merge.md` explains it with drawings.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from forms.cells import BLANK, Cells, is_row, path_of, rows_of
 from forms.merge_rules import MergeRules, Policy
 from sync.history import History, bits_of, history, places_of
-from sync.judge import MEASURED, Judge, Unit
+from sync.judge import MEASURED, Judge, Side, Unit
 from sync.registers import DELETED, GONE, Ledger, Register, Shown, Snapshot, Units
 from sync.revision import Revision, RevisionKind
 
@@ -87,13 +88,81 @@ class View:
     decisions: tuple[Decision, ...]
     edits: int
     is_deleted: bool
-    ledger: Ledger
+    judge: Judge
 
-    def are_apart(self, cells: Iterable[str]) -> bool:
-        """Whether the answers in these cells come from people who did not know of each other."""
-        everybody = (1 << len(self.history.order)) - 1
-        places = bits_of(place for cell in cells for place in self.ledger.register(cell, everybody))
-        return any(self.history.apart(places).values())
+    @cached_property
+    def is_joined(self) -> bool:
+        """Whether it is more than a chain of edits: people edited apart, or decided."""
+        chain = all(bits == (1 << place) - 1 for place, bits in enumerate(self.history.ancestors))
+        return not chain or any(one.kind is RevisionKind.RESOLUTION for one in self.history.order)
+
+    def involved(self, cell: str, paths: Iterable[str]) -> tuple[str, ...]:
+        """Return the cells that a rule at `cell` looks at when it speaks of these paths, those of other rows left out.
+
+        Of a repeat its rows; of a field in a repeat also the rows that are deleted: they may have held one.
+        """
+        own = {path_of(row): row for row in rows_of(cell)}
+        found: dict[str, None] = {}
+        for path in paths:
+            found.update(dict.fromkeys(self._by_path.get(path, ())))
+            while path := path.rpartition("/")[0]:
+                around = self._by_path.get(path, ())
+                found.update(
+                    dict.fromkeys(name for name in around if not is_row(name) or name not in self.shown)
+                )
+        return tuple(
+            name for name in found if all(own.get(path_of(row), row) == row for row in rows_of(name))
+        )
+
+    def is_known(self, cells: Iterable[str], by: Iterable[str]) -> bool:
+        """Whether somebody whose answer is shown in a cell of `by` knew the answers shown in all of `cells`."""
+        past = self.judge.ledger.history
+        needed = [some for cell in cells if (some := self._authors(cell))]
+        return not needed or any(
+            all(one & (past.ancestors[place] | 1 << place) for one in needed)
+            for cell in by
+            for place in places_of(self._authors(cell))
+        )
+
+    def misfit(self, cell: str, cells: Sequence[str]) -> Conflict:
+        """Return the conflict about answers that do not fit together: first what is shown, then what each side saw.
+
+        cell: of the answer that the form would not let pass. cells: all that it has to fit with, itself included.
+        """
+        judge = self.judge
+        writers = bits_of(place for name in cells for place in judge.registers[name])
+        sides = judge.sides(cells)
+        shown = Side({name: self.shown.get(name, BLANK) for name in cells}, tuple(places_of(writers)))
+        kept = [
+            name
+            for name in cells
+            if name.partition("#")[0] == cell
+            or any(side.cells[name].said != shown.cells[name].said for side in sides)
+        ]
+        return Conflict(
+            ConflictKind.CONSTRAINT,
+            path_of(cell),
+            (cell,),
+            tuple(
+                Candidate({name: side.cells[name] for name in kept}, judge.digests(side.places))
+                for side in (shown, *sides)
+            ),
+        )
+
+    @cached_property
+    def _by_path(self) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.judge.registers:
+            found.setdefault(path_of(name), []).append(name)
+        return found
+
+    def _authors(self, cell: str) -> int:
+        """Whose answer is shown in a cell, as bits; of a row everybody who ever said that it is there."""
+        ledger, said = self.judge.ledger, self.shown.get(cell, BLANK).said
+        places = ledger.writers.get(cell, 0)
+        if not is_row(cell):
+            places = bits_of(self.judge.registers.get(cell, ()))
+        return bits_of(one for one in places_of(places) if ledger.value(one, cell).said == said) or places
 
 
 def view(revisions: Iterable[Revision], snapshots: Mapping[str, Snapshot], rules: MergeRules) -> View:
@@ -143,7 +212,7 @@ def _view(judge: Judge, ledger: Ledger, rules: MergeRules) -> View:
         decisions=tuple(_decisions(judge)),
         edits=sum(bool(past.parents[place]) for place in edits),
         is_deleted=not is_open and shown.get(DELETED) == GONE,
-        ledger=ledger,
+        judge=judge,
     )
 
 

@@ -25,7 +25,7 @@ class Desk:
         email = f"{role}@example.org"
         with writing(live.node.engine) as connection:
             accounts.add_user(connection, email, hash_password(PASSWORD), role, one_time=False)
-        self._live, self._auth = live, (email, PASSWORD)
+        self.node, self._live, self._auth = live.node, live, (email, PASSWORD)
 
     def ask(self, method: str, path: str, **given: Any) -> httpx2.Response:
         url = f"{self._live.url}/v1/projects/1/{path}"

@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("review_state", sa.String(), nullable=True),
         sa.Column("encrypted", sa.Boolean(), nullable=False),
         sa.Column("is_merged", sa.Boolean(), nullable=False),
+        sa.Column("is_joined", sa.Boolean(), nullable=False),
         sa.Column("is_deleted", sa.Boolean(), nullable=False),
         sa.Column("files", sa.Text(), nullable=False),
         sa.Column("problems", sa.Text(), nullable=False),

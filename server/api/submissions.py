@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
@@ -111,9 +112,11 @@ def list_attachments(
 def get_attachment(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId, name: str
 ) -> StreamingResponse:
-    """Give a file, the newest of that name."""
+    """Give a file: of two with that name the one whose answer is shown, else the newest."""
     found = _find(node, actor, project_id, form_id, instance_id)
+    shown = orjson.loads(found.files).get(name)
     files = [file for file in _files(node, found) if file.name == name]
+    files.sort(key=lambda file: file.sha256 == shown)
     if not files:
         raise Problem(404.1, "There is no such file with this submission.")
     headers = {

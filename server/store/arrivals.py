@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, or_, select, update
 from forms import instance
 from forms.document import Document
 from forms.instance import Tree
+from forms.recheck import Recheck
 from forms.schema import FormSchema
 from server import merging
 from server.merging import FormLine, Merged, Read
@@ -90,11 +91,20 @@ class NewRevision:
 class Sources:
     """Where what is already stored comes from.
 
-    read_again: reads the revision whose entry stands at a position. line: all versions of a form.
+    read_again: reads the revision whose entry stands at a position. line: all versions of a form. logic: what a
+    version of it calculates and allows.
     """
 
     read_again: Callable[[int], NewRevision]
     line: Callable[[FormKey], FormLine]
+    logic: Callable[[FormKey, str], Recheck]
+
+
+def joined_again(connection: Connection, form: FormKey, sources: Sources) -> list[Change]:
+    """Return what changes in a form's submissions of several people when a list that the form reads has changed."""
+    query = select(submission.c.instance_id).where(*of_form(submission, form), submission.c.is_joined)
+    names = set(connection.execute(query).scalars())
+    return _changes_of_form(connection, form, names, [], [], sources)
 
 
 def changes(
@@ -155,7 +165,9 @@ def _changes_of_form(
             root, row = _single(read(group[0].digest), files)
         else:
             reads = [read(one.digest) for one in group]
-            merged = merging.merge(sources.line(form), [_read(one, files) for one in reads])
+            merged = merging.merge(
+                sources.line(form), [_read(one, files) for one in reads], partial(sources.logic, form)
+            )
             root = merged.view.history.instance_id
             row = _merged(merged, members, {one.revision.digest: one for one in reads})
             about = {
@@ -199,6 +211,7 @@ def _single(only: NewRevision, files: Mapping[str, Mapping[str, str]]) -> tuple[
         "review_state": None,
         "encrypted": only.encrypted,
         "is_merged": False,
+        "is_joined": False,
         "is_deleted": False,
         "files": orjson.dumps(shown, option=orjson.OPT_SORT_KEYS).decode(),
         "problems": only.problems,
@@ -208,20 +221,21 @@ def _single(only: NewRevision, files: Mapping[str, Mapping[str, str]]) -> tuple[
 
 def _merged(merged: Merged, members: Members, reads: Mapping[str, NewRevision]) -> dict[str, Any] | None:
     """The submission of several revisions; None while there are only decisions about it."""
-    seen, current = merged.view, merged.view.current
+    seen, current = merged.view, merged.current
     if current is None:
         return None
     shown = reads[current.digest]
-    answers, problems = shown.answers, shown.problems
-    if not shown.encrypted:
-        answers = orjson.dumps(merged.document).decode()
-        problems = orjson.dumps(merging.problems(merged)).decode()
+    is_own = shown.encrypted or merged.is_single
+    answers, version, problems = shown.answers, shown.detail["version"], orjson.loads(shown.problems)
+    if not is_own:
+        answers, version = orjson.dumps(merged.document).decode(), merged.schema.version
+        problems = merging.problems(merged)
     edits = [row for row in members.values() if row["kind"] == RevisionKind.EDIT]
     return _about(edits) | {
         "instance_id": seen.history.instance_id,
         "current_id": current.instance_id,
         "current_digest": current.digest,
-        "version": merged.schema.version if not shown.encrypted else shown.detail["version"],
+        "version": version,
         "edits": seen.edits,
         "open_conflicts": len(seen.conflicts),
         "parent_missing": seen.history.parent_missing,
@@ -229,10 +243,11 @@ def _merged(merged: Merged, members: Members, reads: Mapping[str, NewRevision]) 
         "attachments_present": len(merged.files),
         "review_state": "edited" if seen.edits else None,
         "encrypted": shown.encrypted,
-        "is_merged": True,
+        "is_merged": not is_own,
+        "is_joined": seen.is_joined,
         "is_deleted": seen.is_deleted,
         "files": orjson.dumps(merged.files, option=orjson.OPT_SORT_KEYS).decode(),
-        "problems": problems,
+        "problems": orjson.dumps(problems + merged.misfits).decode(),
         "answers": answers,
     }
 

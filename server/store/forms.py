@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,11 +16,13 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, insert
 from forms import xform
 from forms.document import DocumentReader
 from forms.lineage import Version
+from forms.recheck import Recheck, recheck
 from forms.sample import sample
 from forms.schema import FormSchema
 from server.merging import FormLine
 from server.store import bodies
 from server.store import journal as journals
+from server.store.blobs import Blobs
 from server.store.dialect import insert_ignore, upsert
 from server.store.engine import reading
 from server.store.journal import Record
@@ -28,6 +31,8 @@ from sync.clock import to_datetime
 from sync.journal import Kind
 
 SCHEMAS_CACHED = 256
+LISTS = (".csv", ".geojson", ".xml")
+"""How the names of files end that expressions look things up in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,13 @@ class Media:
 class Schemas:
     """Schemas of published versions. Published bytes never change, so what is once read stays true."""
 
-    def __init__(self) -> None:
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
         self._lock = threading.Lock()
         self._known: dict[tuple[int, str, str], FormSchema] = {}
         self._readers: dict[int, tuple[FormSchema, DocumentReader]] = {}
         self._lines: dict[tuple[int, str], FormLine] = {}
+        self._logic: dict[tuple[object, ...], Recheck] = {}
 
     def find(self, connection: Connection, project_id: int, form_id: str, version: str) -> FormSchema | None:
         """Return the schema of this version, of the newest when there is no such version, None for no such form."""
@@ -112,6 +119,23 @@ class Schemas:
                     self._lines.clear()
                 self._lines[project_id, form_id] = known
         return known
+
+    def logic(self, connection: Connection, project_id: int, form_id: str, version: str) -> Recheck:
+        """Return what a published version calculates and allows, with the lists that are attached now."""
+        given = [one for one in list_media(connection, project_id, form_id) if one.sha256]
+        key = (project_id, form_id, version, *(f"{one.name}:{one.sha256}" for one in given))
+        if key not in self._logic:
+            published = find_version(connection, project_id, form_id, version)
+            schema = self.find(connection, project_id, form_id, version)
+            assert published is not None, "answers are merged in a published version"
+            assert schema is not None, "as above"
+            lists = read_lists(connection, self._blobs, project_id, form_id)
+            read = recheck(schema, read_xform(connection, published), lists)
+            with self._lock:
+                if len(self._logic) >= SCHEMAS_CACHED:
+                    self._logic.clear()
+                self._logic[key] = read
+        return self._logic[key]
 
 
 class KnownForms:
@@ -236,6 +260,16 @@ def created_stamp(connection: Connection, project_id: int, form_id: str) -> int:
     """Return when the form was first published here. Raises NoResultFound for an unknown one."""
     query = select(form.c.created_stamp).where(form.c.project_id == project_id, form.c.form_id == form_id)
     return int(connection.execute(query).scalar_one())
+
+
+def read_lists(connection: Connection, blobs: Blobs, project_id: int, form_id: str) -> dict[str, bytes]:
+    """Return the lists that are attached to a form, by name; one whose blob is gone is left out."""
+    found = {}
+    for file in list_media(connection, project_id, form_id):
+        if file.sha256 and file.name.endswith(LISTS):
+            with suppress(FileNotFoundError):
+                found[file.name] = b"".join(blobs.stream(file.sha256))
+    return found
 
 
 def project_exists(connection: Connection, project_id: int) -> bool:

@@ -43,6 +43,7 @@ class StoredSubmission:
     review_state: str | None
     encrypted: bool
     is_merged: bool
+    is_joined: bool
     is_deleted: bool
     files: str
     problems: str

@@ -12,7 +12,8 @@ class Submission(SQLModel, table=True):
     """The view of one submission: what is shown of its revisions.
 
     position: of its first entry here, for pages. current_id, current_digest: of the edit received last of those shown.
-    version: the form version it is shown in. is_merged: the answers are no single revision's. open_conflicts: what
+    version: the form version it is shown in. is_merged: the answers are no single revision's.
+    is_joined: people edited it apart, or decided about it. open_conflicts: what
     people still have to decide. files: JSON, name → SHA-256 of those shown that are here. problems: JSON list of
     {path, message}. answers: JSON of texts, as `forms.instance.to_json` gives them.
     """
@@ -39,6 +40,7 @@ class Submission(SQLModel, table=True):
     review_state: str | None
     encrypted: bool
     is_merged: bool
+    is_joined: bool
     is_deleted: bool
     files: str = Field(sa_type=Text)
     problems: str = Field(sa_type=Text)
