@@ -7,11 +7,10 @@ names sheet, row, column and what to do. The same sheet gives the same bytes.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory
+from pathlib import PurePath
 from typing import Any
 
-from forms import marks, pyxform_faults, sheet_checks, workbook, xform
+from forms import marks, odk_validate, pyxform_faults, refusal, sheet_checks, workbook, xform
 from forms.errors import Fault, FormError
 from forms.schema import FormSchema
 from forms.workbook import Workbook
@@ -36,17 +35,26 @@ class CompiledForm:
 def compile_form(data: bytes, file_name: str, *, validate: bool = False) -> CompiledForm:
     """Return the form of an XLSForm file (.xlsx, .xls, .csv, .md). Raises FormError, and nothing else.
 
+    A form that asks for money, passwords, bank data or biometrics without a reason is refused.
     The form's id comes from its settings, else from the file's name.
     validate: also ask ODK Validate, which needs Java and a second or two; without Java it is left out with a warning.
     """
-    return compile_book(workbook.read(data, file_name), PurePath(file_name).stem, validate=validate)
+    book = workbook.read(data, file_name)
+    compiled = compile_book(book, PurePath(file_name).stem, validate=validate)
+    refusal.refuse_sheet(book)
+    return compiled
 
 
 def compile_book(book: Workbook, stem: str, *, validate: bool = False) -> CompiledForm:
-    """Return the form of a workbook already read. stem: the form's id when the settings name none."""
+    """Return the form of a workbook already read, whatever it asks for.
+
+    stem: the form's id when the settings name none, as far as an id can be made of it.
+    """
+    stem = sheet_checks.form_id_of(stem) or stem
     plain = marks.removed(book)
     sheet_checks.check_questions(plain)
     sheet_checks.check_headers(plain)
+    sheet_checks.check_names(plain)
     converted, said = _convert(plain, stem)
     xml = converted.xform.encode()
     schema = _read(xml)
@@ -99,21 +107,15 @@ def _read(xml: bytes) -> FormSchema:
 
 
 def _validated(xml: bytes, book: Workbook) -> list[Fault]:
-    """Ask ODK Validate, a program in Java that comes with pyxform. Raises FormError for what it refuses."""
-    from pyxform.validators.odk_validate import ODKValidateError, check_xform
-
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "form.xml")
-        path.write_bytes(xml)
-        try:
-            said = check_xform(str(path))
-        except ODKValidateError as error:
-            raise FormError(*pyxform_faults.of_error(error, book)) from None
-        except OSError:
-            return [
-                Fault(
-                    "ODK Validate did not run: Java is missing.",
-                    "Install Java, or test the form on a tablet.",
-                )
-            ]
-    return [pyxform_faults.of_message(text, book) for text in said]
+    """Return what ODK Validate remarks. Raises FormError for what it refuses."""
+    try:
+        said = odk_validate.validate(xml)
+    except odk_validate.Refused as error:
+        raise FormError(pyxform_faults.of_message(f"ODK Validate Errors:\n{error}", book)) from None
+    except TimeoutError:
+        return [Fault("ODK Validate took too long.", "Make the form smaller, or test it on a tablet.")]
+    except OSError:
+        return [
+            Fault("ODK Validate did not run: Java is missing.", "Install Java, or test the form on a tablet.")
+        ]
+    return [pyxform_faults.of_message(f"ODK Validate Warnings:\n{said}", book)] if said else []

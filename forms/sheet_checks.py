@@ -8,11 +8,22 @@ from collections.abc import Iterator
 from forms import survey_rows, xpath, xpath_parser
 from forms.errors import Fault, FormError
 from forms.schema import Field, FormSchema, Node, Repeat
-from forms.workbook import Workbook
+from forms.workbook import Workbook, canonical
 
 FORM_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 ATTRIBUTE_COLUMN = re.compile(r"(bind|control|body|instance|attribute)\s*(::?|$)", re.IGNORECASE)
 ATTRIBUTE = re.compile(r"\w+\s*::?\s*(?:([\w.-]+)::?(?!:))?[^\W\d][\w.-]*\s*($|::)")
+OUR_ATTRIBUTE = re.compile(r"(?:bind|control|body|instance)\s*::?\s*(tag|toParseString)\s*", re.IGNORECASE)
+"""Words of the function that writes pyxform's elements: it takes them for its own."""
+TRANSLATED = re.compile(
+    r"(label|hint|guidance[_ ]hint|constraint[_ ]message|required[_ ]message)\s*::", re.IGNORECASE
+)
+NAMING = frozenset({"type", "name", "list_name", "save_to"})
+INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    "|(?<![\u0620-\u06ff])[\u200c\u200d]|[\u200c\u200d](?![\u0620-\u06ff])"
+)
+"""Characters that nobody sees; between Arabic letters a joiner is seen."""
 PREFIXES = frozenset({"jr", "odk", "orx", "entities", "ev", "xsd"})
 EXPRESSIONS = {
     "relevant": "relevant",
@@ -33,21 +44,45 @@ def check_questions(book: Workbook) -> None:
 
 
 def check_headers(book: Workbook) -> None:
-    """Refuse headers that would be no XML attribute, for which pyxform has no message. Raises FormError."""
+    """Refuse headers for which pyxform has no message. Raises FormError."""
     settings = book.get("settings")
     own = " ".join(survey_rows.cell(settings, row, "namespaces") for row in settings.rows) if settings else ""
     declared = PREFIXES.union(re.findall(r"([\w.-]+)\s*=", own))
     faults = [
+        Fault(*wrong, sheet.name, sheet.header_row, header)
+        for sheet in book.values()
+        for header in sheet.headers
+        if (wrong := _wrong_header(header, declared))
+    ]
+    if faults:
+        raise FormError(*faults)
+
+
+def _wrong_header(header: str, declared: frozenset[str]) -> tuple[str, str] | None:
+    if ATTRIBUTE_COLUMN.match(header) and not _is_attribute(header, declared):
+        return "The column names no property that a form can have.", "Correct it."
+    if match := OUR_ATTRIBUTE.fullmatch(header):
+        return f"pyxform cannot write an attribute named “{match[1]}”.", "Remove or rename the column."
+    if TRANSLATED.match(header) and header.count("::") > 1:
+        return "The column names two languages.", "Make a column for each, such as label::Farsi (fa)."
+    return None
+
+
+def check_names(book: Workbook) -> None:
+    """Refuse names with a character that nobody sees: another name looks the same. Raises FormError."""
+    faults = [
         Fault(
-            "The column names no property that a form can have.",
-            "Correct it.",
+            f"The cell holds the invisible character U+{ord(found[0]):04X}.",
+            "Type it again, or let `chapar forms check --fix` remove it.",
             sheet.name,
-            sheet.header_row,
+            row.number,
             header,
         )
         for sheet in book.values()
         for header in sheet.headers
-        if ATTRIBUTE_COLUMN.match(header) and not _is_attribute(header, declared)
+        if canonical(header) in NAMING
+        for row in sheet.rows
+        if (found := INVISIBLE.search(row.cells.get(header, "")))
     ]
     if faults:
         raise FormError(*faults)
@@ -61,8 +96,15 @@ def _is_attribute(header: str, declared: frozenset[str]) -> bool:
 def check_form_id(schema: FormSchema, book: Workbook) -> None:
     """Refuse an id that no URL or file name can carry. Raises FormError."""
     if not FORM_ID.fullmatch(schema.form_id):
+        example = form_id_of(schema.form_id)
         fix = "Use at most 100 of a-z, A-Z, 0-9, _, - and the point; start with a letter or digit."
+        fix += f" For example “{example}”." if example else ""
         raise FormError(_setting(book, "form_id", f"“{schema.form_id}” cannot be a form's id.", fix))
+
+
+def form_id_of(name: str) -> str:
+    """Return an id that can be used and looks like this name, "" when nothing of it can be used."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:100]
 
 
 def check_expressions(schema: FormSchema, book: Workbook) -> None:

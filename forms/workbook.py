@@ -14,7 +14,17 @@ from dataclasses import dataclass
 
 from forms import excel
 from forms.errors import Fault, FormError
-from forms.excel import COLUMNS_MAX, ROWS_MAX
+from forms.tables import (
+    COLUMNS_MAX,
+    ROWS_MAX,
+    UNCALCULATED,
+    Grid,
+    Table,
+    as_text,
+    column_letters,
+    column_number,
+    trimmed,
+)
 
 SIZE_BYTES_MAX = 20_000_000
 """A form of 20,000 choices in four languages is an xlsx of 2 MB."""
@@ -34,10 +44,10 @@ FORMULA_ERRORS = frozenset(
         "#N/A",
         "#SPILL!",
         "#CALC!",
-        excel.UNCALCULATED,
     }
 )
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+RANGE = re.compile(r"([A-Z]+)(\d{1,7}):([A-Z]+)(\d{1,7})")
 MARKDOWN_CELL_BORDER = re.compile(r"(?<!\\)\|")
 
 
@@ -51,12 +61,20 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """One sheet. name: as the file spells it. header_row: the number of the row that names the columns."""
+    """One sheet. name: as the file spells it. header_row: the number of the row that names the columns.
+
+    merged: ranges of several rows below a header, such as `B3:B5`. hidden_rows, hidden_columns: numbers of rows and
+    letters of named columns that the spreadsheet program does not show. is_hidden: nor the whole sheet.
+    """
 
     name: str
     headers: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     header_row: int = 1
+    merged: tuple[str, ...] = ()
+    hidden_rows: tuple[int, ...] = ()
+    hidden_columns: tuple[str, ...] = ()
+    is_hidden: bool = False
 
 
 Workbook = Mapping[str, Sheet]
@@ -72,18 +90,26 @@ def read(data: bytes, file_name: str) -> Workbook:
     """
     _check_size(data)
     suffix = file_name.rpartition(".")[2].lower()
-    grids = excel.grids(data, suffix)
-    if grids is None:
-        grids = _stacked(_text_rows(data, suffix))
+    tables = excel.tables(data, suffix)
+    if tables is None:
+        tables = _stacked(list(_text_rows(data, suffix)))
     sheets: dict[str, Sheet] = {}
     faults: list[Fault] = []
-    for name, grid in grids:
-        key = name.strip().lower()
-        key = "survey" if len(grids) == 1 and key not in SHEETS else key
-        sheets.setdefault(key, _sheet(name.strip(), grid, faults) if key in SHEETS else Sheet(name.strip()))
+    for table in tables:
+        name = table.name.strip()
+        key = key_of(name, len(tables))
+        if key in SHEETS and key in sheets:
+            faults.append(Fault("Two sheets have this name.", "Rename or remove one of them.", name))
+        sheets.setdefault(key, _sheet(name, table, faults) if key in SHEETS else Sheet(name))
     if faults:
         raise FormError(*faults[:FAULTS_MAX])
     return sheets
+
+
+def key_of(name: str, sheets: int) -> str:
+    """Return what a sheet of a file with so many sheets is: one of SHEETS, or another name in small letters."""
+    key = name.strip().lower()
+    return "survey" if sheets == 1 and key not in SHEETS else key
 
 
 def canonical(header: str) -> str:
@@ -103,8 +129,8 @@ def _check_size(data: bytes) -> None:
         )
 
 
-def _sheet(name: str, grid: excel.Grid, faults: list[Fault]) -> Sheet:
-    rows = iter(grid)
+def _sheet(name: str, table: Table, faults: list[Fault]) -> Sheet:
+    rows = iter(table.grid)
     header_row, first = next(rows, (1, []))
     headers = tuple(re.sub(" +", " ", cell) for cell in first)
     _check_headers(name, headers, header_row, faults)
@@ -118,24 +144,48 @@ def _sheet(name: str, grid: excel.Grid, faults: list[Fault]) -> Sheet:
         faults += _flaws(name, number, named)
         if named:
             kept.append(Row(number, named))
-    return Sheet(name, tuple(header for header in headers if header), tuple(kept), header_row)
+    return Sheet(
+        name,
+        tuple(header for header in headers if header),
+        tuple(kept),
+        header_row,
+        tuple(cells for cells in table.merged if _hides_text(cells, header_row, headers)),
+        tuple(row.number for row in kept if row.number in table.hidden_rows),
+        tuple(column_letters(n) for n, header in enumerate(headers) if header and n in table.hidden_columns),
+        table.is_hidden,
+    )
+
+
+def _hides_text(merged: str, header_row: int, headers: Sequence[str]) -> bool:
+    """Return whether merged cells leave rows below a header without their text."""
+    match = RANGE.fullmatch(merged)
+    if match is None:
+        return False
+    first, last = sorted((column_number(match[1]), column_number(match[3])))
+    return int(match[4]) > max(int(match[2]), header_row) and any(headers[first : last + 1])
 
 
 def _check_headers(name: str, headers: Sequence[str], row: int, faults: list[Fault]) -> None:
-    seen: set[str] = set()
-    for header in filter(None, headers):
-        if header in seen:
-            faults.append(
-                Fault("Two columns have this name.", "Rename or remove one of them.", name, row, header)
-            )
-        seen.add(header)
+    seen: dict[str, int] = {}
+    for number, header in enumerate(headers):
+        if header and (first := seen.setdefault(header, number)) != number:
+            where = f"{column_letters(first)} and {column_letters(number)}"
+            what = f"Two columns have this name, {where}."
+            faults.append(Fault(what, "Rename or remove one of them.", name, row, header))
 
 
 def _flaws(name: str, number: int, cells: Mapping[str, str]) -> Iterator[Fault]:
     for header, cell in cells.items():
-        if cell in FORMULA_ERRORS:
+        if cell == UNCALCULATED:
+            fix = "Open the file in Excel or LibreOffice, save it there, and try again."
+            yield Fault("The cell's formula has no result yet.", fix, name, number, header)
+        elif cell in FORMULA_ERRORS:
             yield Fault(
-                f"The cell's formula gives {cell}", "Mend the formula or type the text.", name, number, header
+                f"The cell's formula gives {cell}.",
+                "Mend the formula or type the text.",
+                name,
+                number,
+                header,
             )
         elif bad := NOT_XML.search(cell):
             what = f"The cell holds the invisible character U+{ord(bad[0]):04X}, which no form can carry."
@@ -143,6 +193,9 @@ def _flaws(name: str, number: int, cells: Mapping[str, str]) -> Iterator[Fault]:
 
 
 def _text_rows(data: bytes, suffix: str) -> Iterator[tuple[int, list[str]]]:
+    if suffix == "gsheet":
+        fix = "In Google Sheets choose File, Download, Microsoft Excel (.xlsx)."
+        raise FormError(Fault("The file is a shortcut to a sheet in Google Sheets, not the sheet.", fix))
     if suffix not in {"csv", "md", "txt", ""}:
         raise FormError(
             Fault(
@@ -173,7 +226,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, list[str]]]:
     number = 0
     try:
         for number, row in enumerate(rows, start=1):
-            yield number, [cell.replace("\xa0", " ").strip() for cell in row]
+            yield number, [as_text(cell) for cell in row]
     except csv.Error as error:
         fault = Fault(f"The CSV cannot be read: {error}.", "Save the sheet as CSV again.", row=number + 1)
         raise FormError(fault) from None
@@ -193,12 +246,22 @@ def _markdown_rows(text: str) -> Iterator[tuple[int, list[str]]]:
         yield number, cells
 
 
-def _stacked(rows: Iterator[tuple[int, list[str]]]) -> list[tuple[str, excel.Grid]]:
-    """Return sheets from one table whose first column names a sheet and whose other columns are its cells."""
-    grids: dict[str, list[tuple[int, list[str]]]] = {}
+def _stacked(rows: Sequence[tuple[int, list[str]]]) -> list[Table]:
+    """Return sheets from one table whose first column names a sheet and whose other columns are its cells.
+
+    A table whose first row names the columns of a survey is one.
+    """
+    _, first = next((row for row in rows if any(row[1])), (0, []))
+    if (
+        {"type", "name"} <= {canonical(cell) for cell in first}
+        and first[0]
+        and first[0].lower() not in SHEETS
+    ):
+        return [Table("survey", trimmed(enumerate((cells for _, cells in rows), start=1)))]
+    grids: dict[str, Grid] = {}
     name = ""
     for number, cells in rows:
         name = (cells[0] if cells else "") or name
         if name and len(grids.setdefault(name, [])) <= ROWS_MAX + 1 and any(cells[1:]):
             grids[name].append((number, cells[1 : COLUMNS_MAX + 1]))
-    return list(grids.items())
+    return [Table(name, grid) for name, grid in grids.items()]

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
-import struct
 import subprocess
 import sys
-import zipfile
-from datetime import datetime
-from pathlib import Path
 
-import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from workbooks import book
 
-from forms import excel, xform
+from forms import xform
 from forms.compile import CompiledForm, compile_form
 from forms.errors import Fault, FormError
 from forms.schema import Field, Flag
 
-FILES = Path(__file__).parent / "sheet_files"
 SETTINGS = "| settings |\n| | form_title | form_id | version |\n| | Visit | visit | 7 |\n"
 CHOICES = "| choices |\n| | list_name | name | label |\n| | yn | yes | Yes |\n| | yn | no | No |\n"
 EVERY_CONTROL = """
@@ -70,33 +64,6 @@ def refusal(data: bytes | str, file_name: str = "visit.md") -> tuple[Fault, ...]
 def survey(columns: str, *rows: str, more: str = "") -> str:
     lines = "\n".join(f"| | {row} |" for row in rows)
     return f"| survey |\n| | {columns} |\n{lines}\n{more}"
-
-
-def book(**sheets: list[list[object]]) -> bytes:
-    """Return an xlsx with these sheets."""
-    workbook = openpyxl.Workbook()
-    workbook.remove(workbook.worksheets[0])
-    for name, rows in sheets.items():
-        sheet = workbook.create_sheet(name)
-        for row in rows:
-            sheet.append(row)
-    stream = io.BytesIO()
-    workbook.save(stream)
-    return stream.getvalue()
-
-
-BOOK = book(survey=[["type", "name", "label"], ["text", "a", "A"]], settings=[["form_id"], ["visit"]])
-
-
-def with_part(data: bytes, name: str, content: bytes) -> bytes:
-    """Return a zip with one part added or replaced."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as new:
-        for part in old.infolist():
-            if part.filename != name:
-                new.writestr(part, old.read(part))
-        new.writestr(name, content)
-    return stream.getvalue()
 
 
 def test_every_kind_of_question_gets_its_type() -> None:
@@ -210,28 +177,6 @@ def test_markdown_csv_and_xlsx_of_one_sheet_are_one_form() -> None:
         compile_form(book(Sheet1=rows), "visit").xform,
     }
     assert len(forms) == 1
-
-
-def test_an_old_xls_keeps_numbers_dates_and_marks() -> None:
-    form = compile_form((FILES / "old_book.xls").read_bytes(), "old_book.xls")
-
-    assert (form.schema.form_id, form.schema.version) == ("old_book", "2026050101")
-    assert [field.default for field in form.schema.fields[:2]] == ["3", "2026-05-01"]
-    assert form.marks.flags == {"/age": "Q"}
-    assert form.warnings == ()
-
-
-def test_cells_of_an_xlsx_are_read_as_they_look() -> None:
-    survey_rows: list[list[object]] = [
-        ["type", "name", "label", "default"],
-        ["date", "a", "A", datetime(2026, 5, 1)],  # noqa: DTZ001 (a cell has no zone)
-        ["integer", "b", "B\xa0b", 3.0],
-        ["decimal", "c", True, 1.1],
-    ]
-    schema = compile_form(book(survey=survey_rows), "visit.xlsx").schema
-
-    assert [field.default for field in schema.fields[:3]] == ["2026-05-01", "3", "1.1"]
-    assert [dict(field.label) for field in schema.fields[1:3]] == [{"default": "B b"}, {"default": "TRUE"}]
 
 
 def test_external_choices_come_with_their_file() -> None:
@@ -413,132 +358,6 @@ def test_marks_on_groups_and_unknown_keys_are_refused_together() -> None:
     assert (group.row, group.column) == (2, "chapar::flags")
     assert (key.row, key.column, key.message) == (3, "chapar::key", "The repeat has no question “q”.")
     assert key.fix == "Name one of its own questions: a."
-
-
-def test_rows_are_numbered_as_excel_numbers_them() -> None:
-    rows: list[list[object]] = [[], ["type", "name", "label"], ["text", "a", "A"], [], [], ["txet", "b", "B"]]
-
-    (fault,) = refusal(book(Questions=rows), "visit.xlsx")
-    assert (fault.sheet, fault.row, fault.column) == ("Questions", 6, "type")
-
-
-def test_rows_of_a_csv_are_numbered_through_the_file() -> None:
-    (fault,) = refusal("settings,,\n,form_id,\n,visit,\n\nsurvey,,\n,type,name\n,text,\n", "visit.csv")
-
-    assert (fault.sheet, fault.row, fault.column) == ("survey", 7, "name")
-
-
-def test_formulas_that_fail_or_were_never_calculated_are_refused() -> None:
-    rows: list[list[object]] = [["type", "name", "label"], ["text", "a", "#REF!"], ["text", "b", '="B"']]
-
-    failed, uncalculated = refusal(book(survey=rows), "visit.xlsx")
-    assert (failed.row, failed.column) == (2, "label")
-    assert (uncalculated.row, uncalculated.column) == (3, "label")
-
-
-def test_sheets_that_are_no_part_of_the_form_may_hold_anything() -> None:
-    notes: list[list[object]] = [["a", "a"], ["#REF!", "=1/0"], ["type", None]]
-    questions: list[list[object]] = [["type", "name", "label"], ["text", "a", "A"]]
-
-    form = compile_form(book(notes=notes, survey=questions), "visit.xlsx")
-    assert [field.path for field in form.schema.fields] == ["/a", "/meta/instanceID"]
-
-
-def test_a_formula_with_an_empty_result_is_an_empty_cell() -> None:
-    rows: list[list[object]] = [["type", "name", "label", "hint"], ["text", "a", "A", '=IF(1,"","")']]
-    data = book(survey=rows)
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        sheet = archive.read("xl/worksheets/sheet1.xml")
-    calculated = sheet.replace(b'<c r="D2">', b'<c r="D2" t="str">')
-
-    assert calculated != sheet
-    form = compile_form(with_part(data, "xl/worksheets/sheet1.xml", calculated), "visit.xlsx")
-    assert dict(form.schema.fields[0].hint) == {}
-
-
-def test_an_invisible_character_is_refused_at_its_cell() -> None:
-    (fault,) = refusal(survey(NAMED, "text | a | A\x00B"))
-
-    assert (fault.row, fault.column) == (2, "label")
-    assert "U+0000" in fault.message
-
-
-def test_too_many_rows_are_refused() -> None:
-    rows = "\n".join(f",text,q{number},Q" for number in range(excel.ROWS_MAX + 1))
-
-    (fault,) = refusal(f"survey,,,\n,type,name,label\n{rows}\n", "visit.csv")
-    assert fault.row == excel.ROWS_MAX + 3
-
-
-def test_a_format_down_to_the_last_row_costs_nothing() -> None:
-    data = book(survey=[["type", "name", "label"], ["text", "a", "A"]])
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        sheet = archive.read("xl/worksheets/sheet1.xml")
-    long = sheet.replace(b"</sheetData>", b'<row r="1048576"><c r="A1048576" s="0"/></row></sheetData>')
-
-    assert long != sheet
-    assert (
-        len(compile_form(with_part(data, "xl/worksheets/sheet1.xml", long), "visit.xlsx").schema.fields) == 2
-    )
-
-
-def lying_bomb() -> bytes:
-    """Return a book whose directory gives ten bytes for a part that unpacks to 60 MB."""
-    data = bytearray(with_part(BOOK, "xl/media/a.bin", b"\0" * 60_000_000))
-    for signature, offset in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):
-        name_at = data.index(b"xl/media/a.bin", data.index(b"PK\x01\x02") if offset == 24 else 0)
-        entry = data.rindex(signature, 0, name_at)
-        struct.pack_into("<I", data, entry + offset, 10)
-    return bytes(data)
-
-
-@pytest.mark.parametrize(
-    ("data", "file_name", "words"),
-    [
-        (b"", "visit.xlsx", "empty"),
-        (b"\n \n", "visit.csv", "empty"),
-        (BOOK[:2000], "visit.xlsx", "damaged"),
-        (BOOK.replace(b"xl/worksheets/sheet1.xml", b"xl/worksheets/sheetX.xml"), "visit.xlsx", "'survey'"),
-        (excel.OLE + b"\0" * 600, "visit.xls", "damaged"),
-        ((FILES / "old_book.xls").read_bytes()[:3000], "old_book.xls", "damaged"),
-        ((FILES / "sealed.xlsx").read_bytes(), "sealed.xlsx", "password"),
-        (BOOK, "visit.xlsm", "macros"),
-        (with_part(BOOK, "xl/vbaProject.bin", b"x"), "visit.xlsx", "macros"),
-        ((FILES / "old_book.xls").read_bytes() + excel.XLS_MACROS, "old_book.xls", "macros"),
-        (with_part(BOOK, "xl/media/a.bin", b"\0" * 120_000_000), "visit.xlsx", "unpacks"),
-        (with_part(BOOK, "xl/media/a.bin", b"\0" * 20_000_000), "visit.xlsx", "unpacks"),
-        (
-            with_part(BOOK, "xl/sharedStrings.xml", b'<!DOCTYPE a [<!ENTITY b "c">]><sst/>'),
-            "visit.xlsx",
-            "damaged",
-        ),
-        (with_part(b"PK\x05\x06" + b"\0" * 18, "content.xml", b"<a/>"), "visit.ods", "no .xlsx"),
-        (b"plain words", "visit.xlsx", "named .xlsx"),
-        (b"%PDF-1.7", "visit.pdf", "named .pdf"),
-        (b"<html></html>", "visit.csv", "web page"),
-        (b"nothing of a sheet", "visit.md", "'survey'"),
-        (b"survey,,\n,type,name\n,text,caf\xe9\n", "visit.csv", "UTF-8"),
-        (b'survey,,\n,type,"' + b"x" * 200_000 + b'"\n', "visit.csv", "CSV"),
-        (b"x" * 20_000_001, "visit.csv", "20 MB"),
-    ],
-)
-def test_a_file_that_is_no_harmless_sheet_is_refused(data: bytes, file_name: str, words: str) -> None:
-    (fault,) = refusal(data, file_name)
-
-    assert words in fault.message
-    assert fault.fix
-
-
-def test_a_zip_that_lies_about_its_size_is_refused_before_it_unpacks() -> None:
-    (fault,) = refusal(lying_bomb(), "visit.xlsx")
-
-    assert "damaged" in fault.message
-
-
-def test_text_in_another_encoding_is_refused_with_its_row() -> None:
-    (fault,) = refusal("survey,,\n,type,name\n,text,é\n".encode("latin-1"), "visit.csv")
-
-    assert fault.row == 3
 
 
 def test_an_id_from_a_file_name_that_no_url_carries_is_refused() -> None:

@@ -1,25 +1,25 @@
 """A corrected copy of an xlsx form: what has one right answer is mended, and every change is listed.
 
-Formats, widths and other sheets stay, as far as openpyxl keeps them. What needs a decision is left to the designer.
+All else in the workbook stays (`forms.xlsx_edit`). What needs a decision is left to the designer.
 """
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
 
-from forms import excel
+from forms import excel, workbook
 from forms.check.design import Header, headers_of, language_code
 from forms.check.script import ARABIC_LETTERS
 from forms.errors import Fault, FormError
+from forms.sheet_checks import INVISIBLE, NAMING
+from forms.tables import Table, column_letters
 from forms.workbook import Sheet
+from forms.xlsx_edit import EditableSheet, open_sheets, with_parts
 
-NAMES = frozenset({"name", "list_name", "type"})
 YES = frozenset({"yes", "true", "true()"})
 JOINABLE = frozenset(
     {"label", "hint", "guidance_hint", "constraint_message", "required_message", "relevant", "constraint"}
@@ -40,132 +40,158 @@ class Change:
     reason: str
 
 
+class _Sheet:
+    """A sheet's texts as they are read, its columns' meanings, and the cells to write to."""
+
+    def __init__(self, table: Table, cells: EditableSheet) -> None:
+        self.name = table.name
+        self.is_merged = bool(table.merged)
+        (self.header_row, headers), *rows = table.grid or [(1, [])]
+        meant = {each.text: each for each in headers_of(Sheet(table.name, tuple(filter(None, headers))))}
+        self.columns: Mapping[int, Header] = {n: meant[text] for n, text in enumerate(headers) if text}
+        self.texts = {
+            (row, n): text for row, texts in rows for n, text in enumerate(texts) if n in self.columns
+        }
+        self.rows = [row for row, _ in rows]
+        self.cells = cells
+        self.is_changed = False
+
+    def text(self, row: int, column: int) -> str:
+        return self.texts.get((row, column), "")
+
+    def column(self, name: str) -> int | None:
+        return next((number for number, header in self.columns.items() if header.column == name), None)
+
+    def write(self, row: int, column: int, after: str, reason: str) -> Change:
+        header = self.columns[column].text
+        before = header if row == self.header_row else self.text(row, column)
+        self.cells.write(row, column, after)
+        self.texts[row, column] = after
+        self.is_changed = True
+        return Change(self.name, row, header, before, after, reason)
+
+    def written(self) -> Iterator[tuple[int, int, Header, str]]:
+        """Yield row, column, meaning and text of every cell that is no formula."""
+        for (row, column), text in list(self.texts.items()):
+            if text and not self.cells.is_formula(row, column):
+                yield row, column, self.columns[column], text
+
+
 def mend(data: bytes, file_name: str) -> tuple[bytes, tuple[Change, ...]]:
     """Return a corrected copy and what was changed in it; without a change, the bytes as they were.
 
     Raises FormError when the file is no workbook, is sealed, too large, or carries macros.
     """
-    if excel.grids(data, file_name.rpartition(".")[2].lower()) is None or not data.startswith(b"PK"):
+    tables = excel.tables(data, file_name.rpartition(".")[2].lower())
+    if tables is None or not data.startswith(b"PK"):
         raise FormError(ONLY_XLSX)
-    from openpyxl import load_workbook
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="openpyxl")  # of features that a form does not use
-        book = load_workbook(io.BytesIO(data), rich_text=True)
-    sheets = {each.title.strip().lower(): each for each in book.worksheets}
-    steps = [*STEPS, *([] if _allows_duplicates(sheets.get("settings")) else [_part_choices])]
-    changes = [
-        change
-        for name in ("survey", "choices")
-        if name in sheets
-        for step in steps
-        for change in step(sheets[name])
-    ]
-    if not changes:
-        return data, ()
-    copy = io.BytesIO()
-    book.save(copy)
-    return copy.getvalue(), tuple(changes)
+    try:
+        opened = open_sheets(data)
+    except MemoryError:
+        raise FormError(excel.TOO_LARGE) from None
+    sheets = [_Sheet(table, cells) for table, cells in zip(tables, opened.values(), strict=True)]
+    named = {workbook.key_of(sheet.name, len(sheets)): sheet for sheet in reversed(sheets)}
+    ours = {name: named[name] for name in workbook.SHEETS if name in named}
+    changes = [change for step in STEPS for change in step(ours)]
+    parts = {path: sheet.cells.xml() for path, sheet in zip(opened, sheets, strict=True) if sheet.is_changed}
+    return with_parts(data, parts) if parts else data, tuple(changes)
 
 
-def _allows_duplicates(settings: Any) -> bool:
-    if settings is None:
-        return False
-    cells = _cells(settings, lambda header: header.column == "allow_choice_duplicates")
-    return any(cell.value.strip().lower() in YES for cell, _ in cells)
+Sheets = Mapping[str, _Sheet]
 
 
-def _columns(sheet: Any) -> dict[int, Header]:
-    """Return what each column of the first row means, by its number."""
-    texts = {cell.column: cell.value.strip() for cell in sheet[1] if isinstance(cell.value, str)}
-    meant = {header.text: header for header in headers_of(Sheet(sheet.title, tuple(texts.values())))}
-    return {number: meant[text] for number, text in texts.items() if text}
+def _show_names(sheets: Sheets) -> Iterator[Change]:
+    for sheet in sheets.values():
+        for row, column, header, text in sheet.written():
+            if header.column in NAMING and (visible := INVISIBLE.sub("", text)) != text:
+                yield sheet.write(row, column, visible, "an invisible character in a name")
 
 
-def _cells(sheet: Any, wanted: Callable[[Header], bool]) -> Iterator[tuple[Any, Header]]:
-    """Yield the cells with plain text below the headers that are wanted."""
-    columns = {number: header for number, header in _columns(sheet).items() if wanted(header)}
-    for row in sheet.iter_rows(min_row=2):
-        for cell in row:
-            if isinstance(cell.value, str) and cell.data_type == "s" and cell.column in columns:
-                yield cell, columns[cell.column]
-
-
-def _set(cell: Any, header: Header, after: str, reason: str) -> Change:
-    before, cell.value = str(cell.value), after or None
-    return Change(cell.parent.title, cell.row, header.text, before, after, reason)
-
-
-def _trim(sheet: Any) -> Iterator[Change]:
-    for cell, header in _cells(sheet, lambda header: header.column in NAMES):
-        if (trimmed := cell.value.strip()) != cell.value:
-            yield _set(cell, header, trimmed, "blanks around a name")
-
-
-def _join_columns(sheet: Any) -> Iterator[Change]:
+def _join_columns(sheets: Sheets) -> Iterator[Change]:
     """Move a second column of one meaning into the first, when no row has both; formats show where it was."""
-    first: dict[tuple[str, str], int] = {}
-    for number, header in _columns(sheet).items():
-        kept = first.setdefault((header.column, header.language), number)
-        pairs = [(row[kept - 1], row[number - 1]) for row in sheet.iter_rows(min_row=2)]
-        clashes = any(one.value and other.value and one.value != other.value for one, other in pairs)
-        if kept == number or clashes or header.column not in JOINABLE or sheet.merged_cells.ranges:
-            continue
-        for one, other in pairs:
-            if other.value:
-                one.value = one.value or other.value
-                yield _set(other, header, "", f"moved to column {one.column_letter} of the same meaning")
-        yield _set(sheet.cell(1, number), header, "", "a second header for one column")
+    for name in ("survey", "choices"):
+        if (sheet := sheets.get(name)) and not sheet.is_merged:
+            first: dict[tuple[str, str], int] = {}
+            for number, header in sheet.columns.items():
+                kept = first.setdefault((header.column, header.language), number)
+                if kept != number and header.column in JOINABLE:
+                    yield from _join(sheet, kept, number)
 
 
-def _use_persian_letters(sheet: Any) -> Iterator[Change]:
-    for cell, header in _cells(sheet, lambda header: header.is_text):
-        letters = ARABIC_LETTERS.get(language_code(header.language), {})
-        if (written := cell.value.translate(str.maketrans(dict(letters)))) != cell.value:
-            yield _set(cell, header, written, "Arabic letters in a text that has its own")
-
-
-def _rename_meta(sheet: Any) -> Iterator[Change]:
-    """Rename groups named `meta`, also where `${meta}` refers to them."""
-    named = [cell for cell, header in _cells(sheet, _is_name) if cell.value == "meta"]
-    if not named or sheet.title.strip().lower() != "survey":
+def _join(sheet: _Sheet, kept: int, number: int) -> Iterator[Change]:
+    moved = [row for row in sheet.rows if sheet.text(row, number)]
+    clashes = any(sheet.text(row, kept) not in {"", sheet.text(row, number)} for row in moved)
+    if clashes or any(sheet.cells.is_formula(row, number) for row in moved):
         return
-    for cell, header in _cells(sheet, lambda _: True):
-        if cell in named:
-            yield _set(cell, header, "meta_group", "“meta” is the standard's own group")
-        elif (written := re.sub(r"\$\{\s*meta\s*\}", "${meta_group}", cell.value)) != cell.value:
-            yield _set(cell, header, written, "refers to the group that was “meta”")
+    for row in moved:
+        text = sheet.text(row, number)
+        reason = f"moved to column {column_letters(kept)} of the same meaning"
+        yield sheet.write(row, number, "", reason)
+        if not sheet.text(row, kept):
+            sheet.write(row, kept, text, reason)
+    yield sheet.write(sheet.header_row, number, "", "a second header for one column")
 
 
-def _is_name(header: Header) -> bool:
-    return header.column == "name"
+def _use_persian_letters(sheets: Sheets) -> Iterator[Change]:
+    for name in ("survey", "choices"):
+        for row, column, header, text in sheets[name].written() if name in sheets else ():
+            letters = ARABIC_LETTERS.get(language_code(header.language), {}) if header.is_text else {}
+            if (written := _translated(text, letters)) != text:
+                yield sheets[name].write(row, column, written, "Arabic letters in a text that has its own")
 
 
-def _part_choices(sheet: Any) -> Iterator[Change]:
+def _translated(text: str, letters: Mapping[str, str]) -> str:
+    for letter, right in letters.items():
+        text = text.replace(letter, right)
+    return text
+
+
+def _rename_meta(sheets: Sheets) -> Iterator[Change]:
+    """Rename what is named `meta`, also where `${meta}` refers to it."""
+    column = sheets["survey"].column("name") if "survey" in sheets else None
+    names = [] if column is None else [sheets["survey"].text(row, column) for row in sheets["survey"].rows]
+    if "meta" not in names:
+        return
+    new = next(new for new in chain(["meta_group"], _suffixed("meta_group")) if new not in names)
+    for sheet in sheets.values():
+        for row, number, header, text in sheet.written():
+            if header.column == "name" and text == "meta" and sheet is sheets["survey"]:
+                yield sheet.write(row, number, new, "“meta” is the standard's own group")
+            elif (written := re.sub(r"\$\{\s*meta\s*\}", f"${{{new}}}", text)) != text:
+                yield sheet.write(row, number, written, "refers to the group that was “meta”")
+
+
+def _part_choices(sheets: Sheets) -> Iterator[Change]:
     """Give choices of one code in one list different codes; a row that says the same twice is emptied."""
-    if sheet.title.strip().lower() != "choices":
+    sheet = sheets.get("choices")
+    if sheet is None or _allows_duplicates(sheets.get("settings")):
         return
-    columns = {header.column: number for number, header in reversed(_columns(sheet).items())}
-    if not {"list_name", "name"} <= columns.keys():
+    lists, names = sheet.column("list_name"), sheet.column("name")
+    if lists is None or names is None:
         return
-    rows = [row for row in sheet.iter_rows(min_row=2) if row[columns["name"] - 1].value]
-    taken = Counter(_code(row, columns) for row in rows)
-    seen: dict[tuple[str, str], list[tuple[object, ...]]] = {}
+    rows = [row for row in sheet.rows if sheet.text(row, names)]
+    taken = Counter((sheet.text(row, lists), sheet.text(row, names)) for row in rows)
+    seen: dict[tuple[str, str], list[list[str]]] = {}
     for row in rows:
-        code, texts = _code(row, columns), tuple(cell.value for cell in row)
+        code = (sheet.text(row, lists), sheet.text(row, names))
+        texts = [sheet.text(row, column) for column in sheet.columns]
         before = seen.setdefault(code, [])
         if texts in before:
-            yield from _emptied(row, _columns(sheet))
+            for column in sheet.columns:
+                if sheet.text(row, column):
+                    yield sheet.write(row, column, "", "the same choice stands above")
         elif before:
             new = next(new for new in _suffixed(code[1]) if (code[0], new) not in taken)
             taken[code[0], new] += 1
-            cell = row[columns["name"] - 1]
-            yield _set(cell, _columns(sheet)[columns["name"]], new, "the list has this code already")
+            yield sheet.write(row, names, new, "the list has this code already")
         before.append(texts)
 
 
-def _code(row: tuple[Any, ...], columns: Mapping[str, int]) -> tuple[str, str]:
-    return str(row[columns["list_name"] - 1].value), str(row[columns["name"] - 1].value)
+def _allows_duplicates(settings: _Sheet | None) -> bool:
+    column = settings.column("allow_choice_duplicates") if settings else None
+    if settings is None or column is None:
+        return False
+    return any(settings.text(row, column).lower() in YES for row in settings.rows)
 
 
 def _suffixed(name: str) -> Iterator[str]:
@@ -175,10 +201,10 @@ def _suffixed(name: str) -> Iterator[str]:
         number += 1
 
 
-def _emptied(row: tuple[Any, ...], columns: Mapping[int, Header]) -> Iterator[Change]:
-    for cell in row:
-        if cell.value and cell.column in columns:
-            yield _set(cell, columns[cell.column], "", "the same choice stands above")
-
-
-STEPS = (_trim, _join_columns, _use_persian_letters, _rename_meta)
+STEPS = (
+    _show_names,
+    _join_columns,
+    _use_persian_letters,
+    _rename_meta,
+    _part_choices,
+)
