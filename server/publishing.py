@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 from sqlalchemy import Connection
 
-from forms import xform
+from forms import refusal, xform
 from forms.compile import CompiledForm
 from forms.errors import Fault, FormError
 from forms.evolve_rules import Change, Effect
@@ -178,6 +178,7 @@ def read_form(data: bytes, file_name: str) -> CompiledForm:
         if any(len(text.encode()) > ID_BYTES_MAX for text in (schema.form_id, schema.version)):
             fix = f"Use at most {ID_BYTES_MAX} bytes for each."
             raise FormError(Fault("The form's id or version is too long.", fix))
+        refusal.refuse_xform(schema)
         return CompiledForm(data, schema, xform.NO_MARKS, ())
     return compile_apart(data, file_name)
 

@@ -69,26 +69,19 @@ def refused(design: Design) -> Iterator[Spot]:
     for question in design.questions:
         if not question.is_asked or question.entry["chapar::why"]:
             continue
-        if question.kind == "image" and {"new-front", "selfie"} & set(question.entry["appearance"].split()):
-            message = "The question takes a picture of a face."
-            yield question.entry.spot(
-                "appearance", message, "Remove it, or say in chapar::why why it must be."
-            )
+        if question.kind == "image" and wording.takes_a_face(question.entry["appearance"]):
+            fix = "Remove it, or say in chapar::why why it must be."
+            yield question.entry.spot("appearance", wording.FACE, fix)
         elif found := _asked_for(question, wording.REFUSED):
             kind, spot = found
-            if not (question.kind in CLOSED and _says_nobody(question)):
-                message = f"The question asks about {kind}, which no form may ask for without a reason."
+            if not (question.kind in CLOSED and wording.says_nobody(question.entry.labels())):
                 fix = "Remove the question, or say in chapar::why why it must be asked."
-                yield question.entry.spot(spot, message, fix, _text(question, spot))
+                text = _text(question, spot)
+                yield question.entry.spot(spot, wording.not_without_reason(kind), fix, text)
 
 
 def _asked_for(question: Question, patterns: Mapping[str, re.Pattern[str]]) -> tuple[str, str] | None:
-    """Return the kind of data and the column that tells, the label before the name."""
-    for language, label in question.entry.labels().items():
-        if kind := wording.found(patterns, label):
-            return kind, f"label@{language}" if language else "label"
-    kind = wording.found(patterns, question.name.replace("_", " "))
-    return (kind, "name") if kind else None
+    return wording.asked_for(patterns, question.entry.labels(), question.name)
 
 
 def _spoken(question: Question) -> list[str]:
@@ -98,11 +91,6 @@ def _spoken(question: Question) -> list[str]:
 def _text(question: Question, column: str) -> str:
     language = column.partition("@")[2]
     return question.name if column == "name" else question.entry.labels().get(language, "")
-
-
-def _says_nobody(question: Question) -> bool:
-    """Return whether a yes or no is asked about a promise such as “nobody may ask for money”."""
-    return any(wording.NOBODY.search(label) for label in question.entry.labels().values())
 
 
 def in_entity(design: Design) -> Iterator[Spot]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from forms.check.design import language_code
+from forms.check.script import LATIN
+
 DOCUMENT = r"(?:document|doc|passport|tazkira|tazkera|identity|id|visa|card|national)"
 DOCUMENT_FA = r"(?:گذرنامه|پاسپورت|تذکره|کارت|مدرک|سند|شناسنامه|ملی|هویت|ویزا)"
 DOCUMENT_PS = r"(?:پاسپورټ|پاسپورت|تذکر[ېه]|سند|کارت|پېژندپاڼ[ېه]|ویزې)"
@@ -79,7 +82,41 @@ HARMLESS = re.compile(
 NOBODY = _words(r"nobody|no one|never|no-one|هیچ[\u200c ]?کس|هرگز|هیڅوک|هېڅوک|هیڅکله")
 
 
-def found(patterns: Mapping[str, re.Pattern[str]], text: str) -> str:
+FACE = "The question takes a picture of a face."
+UNKNOWN_LANGUAGES = LATIN - {"en"}
+"""Their words look like English ones: `pays` is a country."""
+
+
+def asked_for(
+    patterns: Mapping[str, re.Pattern[str]], labels: Mapping[str, str], name: str
+) -> tuple[str, str] | None:
+    """Return the kind of data that a question asks for and what tells: `label`, `label@Farsi (fa)` or `name`.
+
+    labels: text by language.
+    """
+    for language, label in labels.items():
+        if language_code(language) not in UNKNOWN_LANGUAGES and (kind := _found(patterns, label)):
+            return kind, f"label@{language}" if language else "label"
+    kind = _found(patterns, name.replace("_", " "))
+    return (kind, "name") if kind else None
+
+
+def _found(patterns: Mapping[str, re.Pattern[str]], text: str) -> str:
     """Return the first kind of data whose words stand in the text, "" for none."""
     cleared = HARMLESS.sub(" ", text)
     return next((kind for kind, pattern in patterns.items() if pattern.search(cleared)), "")
+
+
+def says_nobody(labels: Mapping[str, str]) -> bool:
+    """Return whether a question speaks of a promise such as “nobody may ask for money”."""
+    return any(NOBODY.search(label) for label in labels.values())
+
+
+def takes_a_face(appearance: str) -> bool:
+    """Return whether a picture is taken with the camera on the screen's side."""
+    return bool({"new-front", "selfie"} & set(appearance.split()))
+
+
+def not_without_reason(kind: str) -> str:
+    """Return why a question for this kind of data is refused."""
+    return f"The question asks about {kind}, which no form may ask for without a reason."
