@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from traceback import walk_tb
 from types import TracebackType
 
@@ -28,6 +29,10 @@ VALIDATE_NOISE = re.compile(
     r"|Result: \w+|[\w.]+Exception: |\s*$)",
     re.MULTILINE,
 )
+VALIDATE_REPEATS = re.compile(r"\n(Caused by: |\t\.\.\. ).*", re.DOTALL)
+VALIDATE_FIELD = re.compile(r"Error evaluating field '[^']*' \([^)]*\): ")
+FUNCTION = re.compile(r"cannot handle function '([^']+)'")
+UNKNOWN_TYPE = re.compile(r"Unknown question type '([^']*)'")
 OTHER_ROW = re.compile(r"(?<=row ')(\d+)(?=')")
 LEARN_MORE = re.compile(r"\s*Learn more: \S+")
 ADVICE = re.compile(
@@ -48,11 +53,8 @@ FIXES: tuple[tuple[str, str, str], ...] = (
     # a part of the message, its column, what to do
     ("max-pixels", "parameters", "Write max-pixels=1024 into the column “parameters”."),
     ("Question with no type", "type", "Write its type, such as text, integer or select_one yes_no."),
-    (
-        "Unknown question type",
-        "type",
-        "Use a type of the XLSForm standard, such as text, integer or select_one yes_no.",
-    ),
+    ("Unknown question type", "type", "Use a type of the XLSForm standard."),
+    ("has not been included", "type", "Copy the rows of that form here: “include” is not supported."),
     ("with no name", "name", "Write a name: a letter first, then letters, digits or _."),
     ("Names must begin with", "name", "Change it, also where ${…} refers to it."),
     ("must be unique within", "name", "Give one of the questions another name."),
@@ -109,6 +111,10 @@ FIXES: tuple[tuple[str, str, str], ...] = (
     ("sheet named 'survey'", "", "Name the sheet with the questions “survey”."),
     ("omit instanceID", "omit_instanceID", "Remove the column omit_instanceID."),
     ("Expected ", "", "Correct the cell."),
+    ("cannot handle function", "", "Use a function that ODK forms have, with the arguments that it takes."),
+    ("Calculate expression", "calculation", "Correct the expression."),
+    ("Constraint expression", "constraint", "Correct the expression."),
+    ("Condition expression", "relevant", "Correct the expression."),
     (
         "sheets with similar names",
         "",
@@ -120,6 +126,24 @@ FIXES: tuple[tuple[str, str, str], ...] = (
     ("is no longer supported", "type", "Remove the row."),
     ("'disabled' column", "disabled", "Use the column “relevant”."),
 )
+TYPES = (
+    *("text", "integer", "decimal", "date", "time", "dateTime", "note", "calculate", "hidden", "barcode"),
+    *("geopoint", "geotrace", "geoshape", "image", "audio", "video", "file", "range", "acknowledge"),
+    *("start", "end", "today", "deviceid", "username", "phonenumber", "email", "audit"),
+    *("select_one", "select_multiple", "rank", "begin_group", "end_group", "begin_repeat", "end_repeat"),
+)
+MEANT = {
+    **dict.fromkeys(("number", "numeric", "num", "whole number"), "integer or decimal"),
+    **dict.fromkeys(("float", "double", "real"), "decimal"),
+    **dict.fromkeys(("tel", "phone", "phone number", "textarea", "paragraph", "multiline", "url"), "text"),
+    **dict.fromkeys(("picture", "signature", "drawing", "camera"), "image"),
+    **dict.fromkeys(("dropdown", "radio", "choice", "single choice"), "select_one and the name of a list"),
+    **dict.fromkeys(("checkbox", "checkboxes", "multiple choice"), "select_multiple and the name of a list"),
+    **dict.fromkeys(("label", "text only", "instruction", "html"), "note"),
+    **dict.fromkeys(("formula", "calculation"), "calculate"),
+    **dict.fromkeys(("gps", "location", "map"), "geopoint"),
+}
+"""Types of other tools."""
 OTHER_FIX = "Correct this and upload the sheet again."
 
 
@@ -133,25 +157,42 @@ def of_error(error: BaseException, book: Workbook) -> tuple[Fault, ...]:
     return tuple(of_message(part, book, hint) for part in parts)
 
 
-SPEAKING = {"PyXFormError", "PyXFormReadError", "ValidationError", "ODKValidateError"}
+SPEAKING = {"PyXFormError", "PyXFormReadError", "ValidationError"}
 Place = tuple[Sheet, "Row | None"]
 
 
 def of_message(text: str, book: Workbook, hint: Place | None = None) -> Fault:
     """Return one message of pyxform as a fault. hint: where it was reading, for a message that names no place."""
-    text = VALIDATE_NOISE.sub("", text) if text.startswith("ODK Validate") else text
+    if text.startswith("ODK Validate"):
+        text = VALIDATE_FIELD.sub("", VALIDATE_REPEATS.sub("", VALIDATE_NOISE.sub("", text)))
     rest, number = _cut(ROW, re.sub(r"\n\s*\n+", "\n", text).strip())
     rest, sheet_name, column = _cut_sheet(rest, "survey" if number else "")
     message, _, advice = (ADVICE.sub("\0", LEARN_MORE.sub("", rest.split("\n{")[0])).strip()).partition("\0")
     known = next(((col, fix) for part, col, fix in FIXES if part.lower() in rest.lower()), ("", ""))
     column, fix = column or known[0], known[1] or advice or OTHER_FIX
+    if wrong := UNKNOWN_TYPE.search(rest):
+        fix = _type_fix(wrong[1].strip().lower()) or fix
     place: Place | None = hint
     if sheet_name in book:
         sheet = book[sheet_name]
         place = (sheet, _row(sheet, number))
     elif not number:
         place = _quoted(rest, book, column) or hint
+    if (called := FUNCTION.search(rest)) and "survey" in book:
+        place, column = _calling(called[1], book["survey"], place) or (place, column)
     return _fault(_renumbered(message, place), fix, place, column, number)
+
+
+def _type_fix(wrong: str) -> str:
+    """Return what to write for a type that pyxform does not know, "" when it cannot be guessed."""
+    if wrong.startswith("select"):
+        several = re.search("mult|all", wrong) is not None
+        return (
+            f"Write {'select_multiple' if several else 'select_one'} and the name of a list, such as yes_no."
+        )
+    known = {each.lower(): each for each in TYPES}
+    meant = MEANT.get(wrong) or next((known[each] for each in get_close_matches(wrong, known, 1)), "")
+    return f"Perhaps {meant} is meant." if meant else ""
 
 
 def _unspoken(error: BaseException) -> str:
@@ -197,6 +238,14 @@ def _quoted(text: str, book: Workbook, column: str) -> Place | None:
         for sheet, row, _ in survey_rows.holding(book, name):
             return sheet, row
     return None
+
+
+def _calling(function: str, survey: Sheet, place: Place | None) -> tuple[Place, str] | None:
+    """Return the first cell that calls a function, in the row that is known or in any."""
+    rows = [place[1]] if place and place[1] else survey.rows
+    calls = re.compile(rf"(?<![\w-]){re.escape(function)}\s*\(")
+    found = ((row, column) for row in rows for column, cell in row.cells.items() if calls.search(cell))
+    return next((((survey, row), column) for row, column in found), None)
 
 
 def _at_work(traceback: TracebackType | None, book: Workbook) -> Iterator[Place]:

@@ -14,7 +14,8 @@ from multiprocessing.connection import Connection
 from typing import TypeVar, cast
 
 from forms import xform
-from forms.check import Finding, check_form
+from forms.check.check import check_form
+from forms.check.finding import Finding
 from forms.compile import CompiledForm, compile_form
 from forms.errors import Fault, FormError
 from forms.xform import SheetMarks
@@ -37,11 +38,11 @@ def compile_apart(data: bytes, file_name: str) -> CompiledForm:
 
 
 def check_apart(data: bytes, file_name: str) -> tuple[Finding, ...]:
-    """Return what `forms.check.check_form` returns, without ODK Validate: Java does not fit into the bounds.
+    """Return what `forms.check.check.check_form` returns, ODK Validate asked where Java is.
 
     Raises FormError when the sheet needs more than a minute or two gigabytes.
     """
-    return _apart(partial(check_form, data, file_name))
+    return _apart(partial(check_form, data, file_name, validate=True))
 
 
 def _compiled(data: bytes, file_name: str) -> Compiled:
@@ -73,6 +74,9 @@ def _apart(job: Callable[[], Result]) -> Result:
 def _work(there: Connection, job: Callable[[], object]) -> None:
     with suppress(ValueError, OSError):  # macOS knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
+        resource.setrlimit(
+            resource.RLIMIT_CPU, (SECONDS_MAX, SECONDS_MAX)
+        )  # Java's, too, when this one is killed
     try:
         there.send((job(), ()))
     except FormError as error:

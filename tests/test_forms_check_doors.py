@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,19 @@ def test_a_sheet_is_checked_over_http_and_nothing_is_stored(live, headers):
         "duration",
     ]
     assert [one["xmlFormId"] for one in live.client.get(forms, headers=signed).json()] == ["household"]
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="ODK Validate is a Java program")
+def test_over_http_too_odk_validate_names_the_row_that_it_refuses(live, headers):
+    sheet = survey(
+        "type | name | label | relevant", "text | a | A |", "text | b | B | nonsense(${a})", more=SETTINGS
+    )
+    answer = live.client.post(
+        f"{live.url}/v1/projects/1/forms/check", content=sheet.encode(), headers=headers("administrator")
+    )
+    errors = [each for each in answer.json()["findings"] if each["severity"] == "error"]
+    assert [(each["sheet"], each["row"], each["column"]) for each in errors] == [("survey", 3, "relevant")]
+    assert "nonsense" in errors[0]["message"]
 
 
 def test_checking_asks_for_the_right_to_publish_and_a_sheet(live, headers):
