@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from forms.check import Finding, check_form
+from forms.check.check import check_form
+from forms.check.finding import Finding
 
 YN = "| choices |\n| | list_name | name | label |\n| | yn | yes | Yes |\n| | yn | no | No |\n"
 SETTINGS = "| settings |\n| | form_title | form_id | version |\n| | Visit | visit | 7 |\n"

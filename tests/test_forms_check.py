@@ -11,7 +11,8 @@ import openpyxl
 import pytest
 from checking import SETTINGS, YN, found, rows, survey
 
-from forms.check import RULES, Severity, check_form
+from forms.check.check import RULES, check_form
+from forms.check.finding import Severity
 
 DOCS = (Path(__file__).parent.parent / "docs" / "checks.md").read_text(encoding="utf-8")
 SHEETS = Path(__file__).parent.parent / "forms" / "sheets"

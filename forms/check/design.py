@@ -194,6 +194,7 @@ def language_code(language: str) -> str:
 
 def headers_of(sheet: Sheet | None) -> Iterator[Header]:
     """Yield what each header of a sheet means."""
+    names = _OF_CHOICES if sheet and sheet.name.lower() == "choices" else _OF_SURVEY
     for text in sheet.headers if sheet else ():
         if own := PREFIX.fullmatch(text):
             yield Header(text, f"chapar::{own[1].lower()}")
@@ -201,20 +202,30 @@ def headers_of(sheet: Sheet | None) -> Iterator[Header]:
         parts = [part.strip() for part in re.split(r"::?", text.strip())]
         column = canonical(text)
         if column in {"bind", "control"} and len(parts) > 1:
-            yield Header(text, _standard(canonical(parts[-1])))
+            yield Header(text, _standard(canonical(parts[-1]), names))
         elif column == "media" or column not in TRANSLATED:
             kind = f"media::{canonical(parts[1])}" if column == "media" and len(parts) > 1 else column
-            yield Header(text, _standard(kind), parts[2] if column == "media" and len(parts) > 2 else "")
+            yield Header(
+                text, _standard(kind, names), parts[2] if column == "media" and len(parts) > 2 else ""
+            )
         else:
-            yield Header(text, _standard(column), parts[-1] if len(parts) > 1 else "")
+            yield Header(text, _standard(column, names), parts[-1] if len(parts) > 1 else "")
 
 
-def _standard(column: str) -> str:
-    column = "calculation" if column == "calculate" else column
-    return next((name for name, others in ALIASES.items() if column in others and name in _OURS), column)
+_OF_CHOICES = frozenset({"name", "label"})
+"""Other columns of choices are the designer's own: `count` is no repeat_count there."""
+_OF_SURVEY = _OF_CHOICES | {
+    "type",
+    "relevant",
+    "constraint_message",
+    "repeat_count",
+    "readonly",
+    "calculation",
+}
 
 
-_OURS = frozenset({"type", "name", "label", "relevant", "constraint_message", "repeat_count", "readonly"})
+def _standard(column: str, names: frozenset[str]) -> str:
+    return next((name for name in names if column in ALIASES[name]), column)
 
 
 def _entries(sheet: Sheet | None) -> Iterator[Entry]:

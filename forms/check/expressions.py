@@ -12,6 +12,8 @@ from forms.xpath_parser import Axis, Binary, Call, Expr, Negation, Path, Step, p
 
 REFERENCE = re.compile(r"\$\{\s*(last-saved#)?([^}#]+?)\s*\}")
 ROOT = "chapar.reference"
+CURLY = str.maketrans("‘’“”", "''\"\"")
+"""pyxform straightens quotation marks, too."""
 LOGIC = ("relevant", "constraint", "calculation", "choice_filter")
 LEVELS_MAX = 150
 OTHERS = ("required", "readonly", "repeat_count", "default", "trigger")
@@ -29,7 +31,7 @@ def tree(expression: str) -> Expr | None:
     None as well for one nested deeper than LEVELS_MAX, which rules that walk down a tree could not bear.
     """
     try:
-        found = parse(REFERENCE.sub(_as_path, expression))
+        found = parse(REFERENCE.sub(_as_path, expression.translate(CURLY)))
     except (FormError, RecursionError):
         return None
     return found if _fits(found) else None

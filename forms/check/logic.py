@@ -10,6 +10,7 @@ from forms.check.expressions import (
     LOGIC,
     OTHERS,
     REFERENCE,
+    ROOT,
     bare_word,
     is_self,
     parts,
@@ -79,6 +80,8 @@ def bare_words(design: Design) -> Iterator[Spot]:
             text = question.entry[column]
             expr = tree(text) if text and text not in SWITCHES else None
             for word in dict.fromkeys(filter(None, map(bare_word, parts(expr) if expr else ()))):
+                if word.lower() == "null":
+                    continue  # a way to write “nothing”, and it is nothing
                 fix = f"Write ${{{word}}}, or '{word}' if it is a text."
                 yield question.entry.spot(column, f"“{word}” refers to nothing here.", fix)
 
@@ -103,7 +106,10 @@ def unknown_code(design: Design) -> Iterator[Spot]:
             expr = tree(question.entry[column]) if question.entry[column] else None
             for subject, code in _comparisons(expr):
                 other = question if is_self(subject) else design.by_name.get(referred(subject))
-                if other and _is_closed(design, other) and not set(code.split()) <= _codes(design, other):
+                is_reference = ROOT in code  # jr:choice-name(${q}, '${q}')
+                if not other or is_reference or not _is_closed(design, other):
+                    continue
+                if not set(code.split()) <= _codes(design, other):
                     message = f"“{code}” is no code of the list “{other.list_name}” of ${{{other.name}}}."
                     yield question.entry.spot(column, message, "Correct the code, or add the choice.")
 

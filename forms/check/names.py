@@ -80,12 +80,20 @@ def same_but_for_case(design: Design) -> Iterator[Spot]:
             yield question.entry.spot("name", what, "Give one of the two another name.")
 
 
-def _pairs(design: Design) -> Iterator[tuple[Question, Question]]:
-    """Yield every question with an earlier one of the same name in small letters."""
+def same_when_cut(design: Design) -> Iterator[Spot]:
+    """Yield questions whose names differ from another's only where Stata cuts them off."""
+    for question, other in _pairs(design, NAME_CHARS_MAX):
+        if question.name.casefold() != other.name.casefold():
+            what = f"“{other.name}” in row {other.entry.row} has the same first {NAME_CHARS_MAX} characters."
+            yield question.entry.spot("name", what, "Let the names differ at their beginning.")
+
+
+def _pairs(design: Design, chars: int | None = None) -> Iterator[tuple[Question, Question]]:
+    """Yield every question with an earlier one of the same name, or beginning, in small letters."""
     first: dict[str, Question] = {}
     for question in _named(design):
         if question.is_leaf and question.kind != "note":
-            other = first.setdefault(question.name.casefold(), question)
+            other = first.setdefault(question.name.casefold()[:chars], question)
             if other is not question:
                 yield question, other
 
@@ -120,6 +128,12 @@ RULES = (
         Severity.WARNING,
         "Names differ by more than capitals.",
         same_but_for_case,
+    ),
+    Rule(
+        "name-collides-when-cut",
+        Severity.WARNING,
+        "Names differ in their first 32 characters.",
+        same_when_cut,
     ),
     Rule("name-unusable", Severity.WARNING, "Names can be used in Stata and SPSS.", unusable),
 )

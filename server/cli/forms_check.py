@@ -12,7 +12,7 @@ import typer
 from server.cli.common import Json, UnusedData, tell
 
 if TYPE_CHECKING:
-    from forms.check import Finding
+    from forms.check.finding import Finding
     from forms.check.mend import Change
 
 ERRORS_FOUND, WARNINGS_FOUND = 1, 2
@@ -34,7 +34,7 @@ def check(
     from dataclasses import asdict
     from importlib.metadata import version
 
-    from forms.check import RULES, check_form
+    from forms.check.check import RULES, check_form
     from forms.check.sarif import report
 
     found = {str(path): check_form(path.read_bytes(), path.name, validate=True) for path in files}
