@@ -23,7 +23,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from forms import dependence
-from forms.schema import Field, FieldType, FormSchema, Place
+from forms.schema import IDENTITY, Field, FieldType, FormSchema, Place
 
 
 class Policy(StrEnum):
@@ -111,7 +111,9 @@ def merge_rules(schema: FormSchema) -> MergeRules:
     policies = {field.path: Policy(field.merge) for field in schema.fields if field.merge in set(Policy)}
     return MergeRules(
         policies=policies,
-        unattended=frozenset(field.path for field, place in _places(schema) if _is_unattended(field, place)),
+        unattended=IDENTITY.union(
+            field.path for field, place in _places(schema) if _is_unattended(field, place)
+        ),
         sets=frozenset(
             field.path
             for field in schema.fields

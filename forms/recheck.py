@@ -82,6 +82,15 @@ class Recheck:
         environment = Environment(now, chance, self._form.instances, self._form.choice_labels)
         return _Run(self, self._form, cells, environment).result(stands)
 
+    def listed(self) -> Mapping[str, frozenset[str]]:
+        """Return path → the answers that an attached list offers, of those that are here."""
+        labels = self._form.choice_labels
+        return {
+            field.path: frozenset(labels[field.path])
+            for field in self._form.schema.fields
+            if field.choices and field.choices.file and labels[field.path]
+        }
+
     def sources(self, path: str) -> frozenset[str] | None:
         """What the value at a path is calculated from; None when it is not to be calculated."""
         return self._sources.get(path)

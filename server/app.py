@@ -20,6 +20,7 @@ from forms.errors import FormError
 from server.api import (
     app_users,
     conflicts,
+    diffs,
     draft_tests,
     drafts,
     exports,
@@ -88,6 +89,7 @@ class Application:
             exports.router,
             submissions.router,
             conflicts.router,
+            diffs.router,
         ):
             app.include_router(router, prefix="/v1")
         # Downloads before forms: `/forms/ID.xml` would else be a form named “ID.xml”.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from forms.cells import Cells, path_of
-from forms.schema import Field, Node
+from forms.schema import IDENTITY, Field, Node
 from server.merging import FormLine
-from server.permissions import PROTECTED, Action, Actor, may
+from server.permissions import PROTECTED
 
 
 @dataclass(frozen=True)
@@ -31,24 +31,16 @@ class Veil:
         }
 
 
-UNVEILED = Veil(None)
+def veil(line: FormLine, *, personal: bool) -> Veil:
+    """Return what is hidden of a form's answers: nothing to who may see personal ones.
 
-
-def veil(actor: Actor, project_id: int, line: FormLine) -> Veil:
-    """Return what this person sees of a form's answers: flagged in any version, a question is hidden in all."""
-    return UNVEILED if may(actor, Action.EXPORT_PERSONAL, project_id) else veiled(line)
-
-
-def veiled(line: FormLine) -> Veil:
-    """Return what everybody may see who may see answers at all."""
-    known: set[str] = set()
-    hidden: set[str] = set()
-    for version in line.versions:
-        for node in version.schema.walk():
-            known.add(node.path)
-            if _is_protected(node):
-                hidden.add(node.path)
-    return Veil(frozenset(known - hidden))
+    A question that is flagged in any version is hidden in all.
+    """
+    if personal:
+        return Veil(None)
+    nodes = [node for version in line.versions for node in version.schema.walk()]
+    hidden = {node.path for node in nodes if _is_protected(node)}
+    return Veil(IDENTITY.union(node.path for node in nodes) - hidden)
 
 
 def _is_protected(node: Node) -> bool:

@@ -221,7 +221,8 @@ class _Docket:
             schema, rules = line.versions[at].schema, line.rules[at]
             tree = instance.from_json(orjson.loads(about.answers), schema)
             shown = cells.read(tree, schema, Shape(rules.sets, rules.keys))
-            self._cases[key] = about, Case(schema, rules, shown, {}, self._ranks)
+            listed = self._node.schemas.logic(self._connection, *place, schema.version).listed()
+            self._cases[key] = about, Case(schema, rules, shown, listed, self._ranks)
         return self._cases[key]
 
 

@@ -6,25 +6,20 @@ sides differ, who said so and when, and may choose a side or type an answer all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field, model_validator
 
-from forms.cells import Cells
 from forms.merge_rules import Policy
 from server import resolving
+from server.api.conflict_json import describe, describe_counts, describe_left, describe_one, describe_plan
 from server.api.deps import ActorDep, NodeDep, admit, get_form
-from server.disclosure import Veil, veil
-from server.node import Node
-from server.permissions import Action, Actor
+from server.permissions import Action, Actor, may
 from server.problems import Problem
 from server.store import conflicts
-from server.store.conflicts import Counts, StoredConflict, Wanted
+from server.store.conflicts import Wanted
 from server.store.engine import reading
-from server.store.forms import iso
-from server.store.submissions import StoredRevision
 from sync.choosing import ByRule, Choice, Kept, Side, Typed
 from sync.view import ConflictKind
 
@@ -119,7 +114,7 @@ def list_conflicts(
     with reading(node.engine) as connection:
         place = (int(stamp), name) if after else None
         page = conflicts.list_conflicts(connection, project_id, wanted.wanted(), place, limit)
-    return describe(node, actor, page)
+    return describe(node, page, personal=_sees_all(actor, project_id))
 
 
 @router.get("/forms/{form_id}/conflicts")
@@ -155,10 +150,11 @@ def resolve_many(
     admit(node, actor, Action.RESOLVE_CONFLICTS, project_id)
     if not preview:
         done = resolving.apply(node, actor, project_id, bulk.token, bulk.reason)
-        return {"batch": done.batch, "resolved": done.resolved, "left": _left(done.left)}
+        return {"batch": done.batch, "resolved": done.resolved, "left": describe_left(done.left)}
     if bulk.policy is None:
         raise Problem(400.1, "Give a policy: later, first, larger or smaller.")
-    return describe_plan(node, actor, resolving.preview(node, project_id, bulk.wanted(), Policy(bulk.policy)))
+    plan = resolving.preview(node, project_id, bulk.wanted(), Policy(bulk.policy))
+    return describe_plan(node, plan, personal=_sees_all(actor, project_id))
 
 
 @router.post("/conflicts/bulk/{batch}/undo")
@@ -174,7 +170,8 @@ def undo_many(
 def get_conflict(node: NodeDep, actor: ActorDep, project_id: int, conflict_id: str) -> dict[str, Any]:
     """Tell about one conflict; of a row, also what stands in it."""
     admit(node, actor, Action.READ_CONFLICTS, project_id)
-    return describe_one(node, actor, resolving.get_conflict(node, project_id, conflict_id))
+    found = resolving.get_conflict(node, project_id, conflict_id)
+    return describe_one(node, found, personal=_sees_all(actor, project_id))
 
 
 @router.post("/conflicts/{conflict_id}/resolve")
@@ -185,7 +182,7 @@ def resolve(
     admit(node, actor, Action.RESOLVE_CONFLICTS, project_id)
     choice, seen = resolution.choice(), resolution.seen
     found = resolving.resolve(node, actor, project_id, conflict_id, choice, seen, resolution.reason)
-    return describe_one(node, actor, found)
+    return describe_one(node, found, personal=_sees_all(actor, project_id))
 
 
 @router.post("/conflicts/{conflict_id}/undo")
@@ -198,117 +195,8 @@ def undo(
     """
     admit(node, actor, Action.RESOLVE_CONFLICTS, project_id)
     found = resolving.undo(node, actor, project_id, conflict_id, undoing.reason if undoing else "")
-    return describe_one(node, actor, found) if found else None
+    return describe_one(node, found, personal=_sees_all(actor, project_id)) if found else None
 
 
-def describe_one(node: Node, actor: Actor, one: StoredConflict) -> dict[str, Any]:
-    """Return the document of one conflict."""
-    (document,) = describe(node, actor, [one])
-    if one.about.kind is ConflictKind.ROW:
-        document["row"] = _veil(node, actor, one).answers(resolving.read_row(node, one))
-    return document
-
-
-def describe(node: Node, actor: Actor, found: Iterable[StoredConflict]) -> list[dict[str, Any]]:
-    """Return the documents of conflicts."""
-    page = list(found)
-    with reading(node.engine) as connection:
-        writers = conflicts.read_writers(connection, page)
-    veils = {one.form_id: _veil(node, actor, one) for one in {one.form_id: one for one in page}.values()}
-    return [_describe(one, veils[one.form_id], writers) for one in page]
-
-
-def describe_counts(counts: Counts) -> dict[str, Any]:
-    """Return the document of counts."""
-    return {
-        "forms": [{"xmlFormId": name, "count": count} for name, count in counts.forms.items()],
-        "fields": [
-            {"xmlFormId": name, "path": path, "count": count} for (name, path), count in counts.fields.items()
-        ],
-        "posts": [{"post": name, "count": count} for name, count in counts.posts.items()],
-        "devices": [{"device": name, "count": count} for name, count in counts.devices.items()],
-    }
-
-
-def describe_plan(node: Node, actor: Actor, plan: resolving.Plan) -> dict[str, Any]:
-    """Return the document of a preview."""
-    veils: dict[str, Veil] = {}
-    planned = []
-    for one in plan.planned:
-        about = one.conflict
-        seen = veils.setdefault(about.form_id, _veil(node, actor, about))
-        planned.append(_name(about) | {"before": seen.answers(one.before), "after": seen.answers(one.after)})
-    return {
-        "token": plan.token,
-        "count": len(planned),
-        "more": plan.more,
-        "resolves": planned,
-        "left": _left({one.id: reason for one, reason in plan.left}),
-    }
-
-
-def _left(reasons: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"id": name, "reason": reason} for name, reason in reasons.items()]
-
-
-def _veil(node: Node, actor: Actor, one: StoredConflict) -> Veil:
-    with reading(node.engine) as connection:
-        return veil(actor, one.project_id, node.schemas.line(connection, one.project_id, one.form_id))
-
-
-def _answers(one: StoredConflict, cells: Cells, seen: Veil) -> dict[str, str | None]:
-    """What one side says: of a row and of the submission (""), that it is kept or deleted."""
-    match one.about.kind:
-        case ConflictKind.ROW:
-            return {name: "kept" if cell.said else "deleted" for name, cell in cells.items()}
-        case ConflictKind.DELETED:
-            return {"": "deleted" if any(cell.said for cell in cells.values()) else "kept"}
-    return seen.answers(cells)
-
-
-def _name(one: StoredConflict) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "xmlFormId": one.form_id,
-        "instanceId": one.instance_id,
-        "kind": one.about.kind,
-        "path": one.about.path,
-    }
-
-
-def _describe(one: StoredConflict, seen: Veil, writers: Mapping[str, StoredRevision]) -> dict[str, Any]:
-    decision = writers.get(one.decision)
-    return _name(one) | {
-        "state": one.state,
-        "policy": one.about.policy or None,
-        "seen": one.seen,
-        "since": iso(one.stamp),
-        "position": f"{one.stamp}.{one.id}",
-        "candidates": [
-            {
-                "answers": _answers(one, side.cells, seen),
-                "revisions": [_revision(digest, writers.get(digest)) for digest in side.writers],
-            }
-            for side in one.about.candidates
-        ],
-        "decision": _revision(one.decision, decision)
-        | {"reason": decision.reason, "batch": decision.batch or None}
-        if decision
-        else None,
-    }
-
-
-def _revision(digest: str, one: StoredRevision | None) -> dict[str, Any]:
-    """Who said so, when and where; only the digest of a revision that has not come yet."""
-    if one is None:
-        return {"sha256": digest}
-    return {
-        "sha256": digest,
-        "instanceId": one.instance_id,
-        "kind": one.kind,
-        "version": one.version or None,
-        "submitter": {"id": one.submitter_id, "displayName": one.submitter_name},
-        "deviceId": one.device_id or None,
-        "post": one.origin,
-        "createdAt": iso(one.stamp),
-    }
+def _sees_all(actor: Actor, project_id: int) -> bool:
+    return may(actor, Action.EXPORT_PERSONAL, project_id)

@@ -11,9 +11,10 @@ from server.node import Node
 from server.openrosa.parts import ZERO_WIDTH_NON_JOINER
 from server.permissions import Action, Actor, require
 from server.problems import Problem
-from server.store import forms
+from server.store import forms, submissions
 from server.store.engine import reading
 from server.store.forms import PublishedForm
+from server.store.submissions import StoredSubmission
 
 
 def _one_line(text: str) -> str:
@@ -61,4 +62,26 @@ def get_form(node: Node, project_id: int, form_id: str) -> PublishedForm:
         found = forms.find_current(connection, project_id, form_id)
     if found is None:
         raise Problem(404.1, "There is no such form in this project.")
+    return found
+
+
+def admit_submission(
+    node: Node,
+    actor: Actor,
+    project_id: int,
+    form_id: str,
+    instance_id: str,
+    action: Action = Action.READ_SUBMISSIONS,
+    *,
+    deleted: bool = False,
+) -> StoredSubmission:
+    """Return the submission that has this instanceID, the first or a later one.
+
+    deleted: also one that is. Raises Problem 404.1, 403.1.
+    """
+    admit(node, actor, action, project_id)
+    with reading(node.engine) as connection:
+        found = submissions.find_submission(connection, project_id, form_id, instance_id)
+    if found is None or (found.is_deleted and not deleted):
+        raise Problem(404.1, "There is no such submission of this form.")
     return found

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from forms import instance
+from forms.errors import InstanceError
 from server import intake
-from server.api.deps import ActorDep, NodeDep, admit, get_form
+from server.api.deps import ActorDep, NodeDep, admit, admit_submission, get_form
 from server.api.forms import read_body
 from server.intake import Outcome, Sender
 from server.node import Node
@@ -61,10 +63,13 @@ async def add_submission(
 def get_xml(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
 ) -> Response:
-    """Give the exact bytes of the revision that is shown."""
-    found = _find(node, actor, project_id, form_id, instance_id)
-    shown = [one for one in _revisions(node, found) if one.digest == found.current_digest]
-    return _xml(node, shown[0])
+    """Give the exact bytes of the revision that is shown; of joined answers an instance that holds them.
+
+    It bears the instanceID of the newest edit, so that it can be edited and sent with that as deprecatedID.
+    """
+    found = admit_submission(node, actor, project_id, form_id, instance_id)
+    (shown,) = [one for one in _revisions(node, found) if one.digest == found.current_digest]
+    return _joined_xml(node, found, shown) if found.is_merged else _xml(node, shown)
 
 
 @router.get("/forms/{form_id}/submissions/{instance_id}")
@@ -72,7 +77,20 @@ def get_submission(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
 ) -> dict[str, Any]:
     """Tell about one submission, without its answers."""
-    return _describe(_find(node, actor, project_id, form_id, instance_id))
+    return _describe(admit_submission(node, actor, project_id, form_id, instance_id))
+
+
+@router.put("/forms/{form_id}/submissions/{instance_id}")
+async def edit_submission(
+    request: Request, node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
+) -> Any:
+    """Take in an edit as XML: with an instanceID of its own, and as deprecatedID any revision of the submission."""
+    found = await run_in_threadpool(
+        admit_submission, node, actor, project_id, form_id, instance_id, Action.EDIT_SUBMISSIONS
+    )
+    xml = await read_body(request, node.settings.xml_bytes_max)
+    await run_in_threadpool(_require_edit, node, found, xml)
+    return await run_in_threadpool(_take, node, actor, project_id, form_id, xml, _device(request))
 
 
 @router.get("/forms/{form_id}/submissions/{instance_id}/versions")
@@ -80,7 +98,7 @@ def list_revisions(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
 ) -> list[dict[str, Any]]:
     """List every revision of a submission, newest first."""
-    found = _find(node, actor, project_id, form_id, instance_id)
+    found = admit_submission(node, actor, project_id, form_id, instance_id)
     return [_describe_revision(one, found) for one in reversed(_revisions(node, found))]
 
 
@@ -89,7 +107,7 @@ def get_revision_xml(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId, digest: str
 ) -> Response:
     """Give the exact bytes of one revision, named by its SHA-256 or, as with Central, its instanceID."""
-    found = _find(node, actor, project_id, form_id, instance_id)
+    found = admit_submission(node, actor, project_id, form_id, instance_id)
     for one in _revisions(node, found):
         if digest in {one.digest, one.instance_id}:
             return _xml(node, one)
@@ -101,7 +119,7 @@ def list_attachments(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
 ) -> list[dict[str, Any]]:
     """List the files that came with any revision of a submission."""
-    found = _find(node, actor, project_id, form_id, instance_id)
+    found = admit_submission(node, actor, project_id, form_id, instance_id)
     return [
         {"name": file.name, "exists": True, "hash": file.sha256, "size": file.size}
         for file in _files(node, found)
@@ -113,7 +131,7 @@ def get_attachment(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId, name: str
 ) -> StreamingResponse:
     """Give a file: of two with that name the one whose answer is shown, else the newest."""
-    found = _find(node, actor, project_id, form_id, instance_id)
+    found = admit_submission(node, actor, project_id, form_id, instance_id)
     shown = orjson.loads(found.files).get(name)
     files = [file for file in _files(node, found) if file.name == name]
     files.sort(key=lambda file: file.sha256 == shown)
@@ -148,6 +166,36 @@ def list_quarantine(node: NodeDep, actor: ActorDep, project_id: int) -> list[dic
     ]
 
 
+def _require_edit(node: Node, found: StoredSubmission, xml: bytes) -> None:
+    """Raise a problem unless these bytes edit that submission."""
+    try:
+        header = instance.read_header(xml)
+    except InstanceError as error:
+        raise Problem(400.1, str(error)) from None
+    if header.form_id != found.form_id:
+        raise Problem(400.1, "The XML is of another form than the address.")
+    if not header.deprecated_id or header.instance_id in {None, header.deprecated_id}:
+        raise Problem(400.19, "Give the edit an instanceID of its own, and what it edits as deprecatedID.")
+    if header.deprecated_id not in {one.instance_id for one in _revisions(node, found)}:
+        raise Problem(404.5, "The deprecatedID is no revision of this submission.")
+
+
+def _joined_xml(node: Node, found: StoredSubmission, shown: StoredRevision) -> Response:
+    """The answers of several people as one instance."""
+    answers = orjson.loads(found.answers)
+    identity = {"instanceID": shown.instance_id} | (
+        {"deprecatedID": shown.deprecated_id} if shown.deprecated_id else {}
+    )
+    own = {name: text for name, text in answers.get("meta", {}).items() if name != "deprecatedID"}
+    answers["meta"] = own | identity
+    with reading(node.engine) as connection:
+        schema = node.schemas.find(connection, found.project_id, found.form_id, found.version)
+    assert schema is not None, "answers are joined in a published version"
+    header = instance.Header(found.form_id, found.version, shown.instance_id, shown.deprecated_id)
+    body = instance.write(header, instance.from_json(answers, schema), schema)
+    return _xml_response(body)
+
+
 def _take(node: Node, actor: Actor, project_id: int, form_id: str, xml: bytes, device_id: str) -> Any:
     sender = Sender(actor.id, actor.name, device_id, "rest")
     arrival = intake.examine(project_id, xml, (), sender, node.known_forms.ask, form_id)
@@ -168,15 +216,6 @@ def _device(request: Request) -> str:
     return clean_name(given) if given else ""
 
 
-def _find(node: Node, actor: Actor, project_id: int, form_id: str, instance_id: str) -> StoredSubmission:
-    admit(node, actor, Action.READ_SUBMISSIONS, project_id)
-    with reading(node.engine) as connection:
-        found = submissions.find_submission(connection, project_id, form_id, instance_id)
-    if found is None:
-        raise Problem(404.1, "There is no such submission of this form.")
-    return found
-
-
 def _revisions(node: Node, found: StoredSubmission) -> list[StoredRevision]:
     with reading(node.engine) as connection:
         return submissions.list_revisions(connection, found.project_id, found.form_id, found.instance_id)
@@ -191,6 +230,10 @@ def _files(node: Node, found: StoredSubmission) -> list[submissions.StoredAttach
 def _xml(node: Node, one: StoredRevision) -> Response:
     with reading(node.engine) as connection:
         body = journal.read_entry(connection, one.position).body
+    return _xml_response(body)
+
+
+def _xml_response(body: bytes) -> Response:
     return Response(body, media_type="application/xml", headers={"X-Content-Type-Options": "nosniff"})
 
 

@@ -182,6 +182,14 @@ def read_revisions(connection: Connection, *where: ColumnElement[bool]) -> list[
     return [StoredRevision(*row) for row in connection.execute(query)]
 
 
+def read_cells(connection: Connection, one: StoredRevision) -> str:
+    """Return the cells that a decision gives, as JSON."""
+    query = select(revision.c.cells).where(
+        revision.c.position == one.position, revision.c.digest == one.digest
+    )
+    return str(connection.execute(query).scalar_one())
+
+
 def read_history(connection: Connection, project_id: int, form_id: str, root_id: str) -> History:
     """Return how the revisions of a submission stand to each other. Raises LookupError when there are none."""
     rows = connection.execute(
