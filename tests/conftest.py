@@ -23,10 +23,14 @@ from sqlalchemy.engine import make_url
 from forms.compile import compile_form
 from server import enrolment, publishing
 from server.app import Application
+from server.auth import hash_password
 from server.node import Node, open_node
+from server.permissions import Role
 from server.publishing import publish
 from server.settings import Settings
 from server.setup import PROJECT_ID, ensure_project
+from server.store import accounts
+from server.store.engine import writing
 
 HOUSEHOLD = """
 | survey   |                      |          |           |          |               |          |
@@ -130,6 +134,15 @@ def live(node: Node) -> Iterator[Live]:
     token = enrolment.create_app_user(node, PROJECT_ID, "tablet").token
     with serving(node) as url, httpx2.Client(timeout=60) as client:
         yield Live(node, url, enrolment.server_url(url, PROJECT_ID, token), client)
+
+
+@pytest.fixture
+def admin(live: Live) -> tuple[str, str]:
+    """Basic credentials of an administrator."""
+    hashed = hash_password("long-enough-1")
+    with writing(live.node.engine) as connection:
+        accounts.add_user(connection, "a@example.org", hashed, Role.ADMINISTRATOR, one_time=False)
+    return ("a@example.org", "long-enough-1")
 
 
 class serving:  # noqa: N801  (reads as a statement: `with serving(node) as url`)

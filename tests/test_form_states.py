@@ -127,7 +127,7 @@ def test_a_record_that_comes_in_while_the_form_is_opened_is_never_left_waiting(l
 def test_states_follow_from_the_facts_in_any_order(live):
     states = [FormState.CLOSED, FormState.OPEN, FormState.CLOSING]
     said = [
-        Record(0, stamp, Kind.FORM_STATE, 1, orjson.dumps({"form_id": "household", "state": state}), b"")
+        Record(0, "", stamp, Kind.FORM_STATE, 1, orjson.dumps({"form_id": "household", "state": state}), b"")
         for stamp, state in zip((5, 7, 7), states, strict=True)
     ]
     found = set()

@@ -14,9 +14,6 @@ from forms.compile import compile_book, compile_form
 from forms.errors import FormError
 from forms.workbook import read
 from server import publishing
-from server.auth import hash_password
-from server.store import accounts
-from server.store.engine import writing
 
 CHAPAR = str(Path(sys.executable).parent / "chapar")
 COLUMNS = "type | name | label | chapar::why"
@@ -75,14 +72,11 @@ def test_an_xform_without_one_is_read(row):
     assert publishing.read_form(xform(sheet), "visit.xml").schema.form_id == "visit"
 
 
-def test_the_door_and_the_command_refuse_it_alike(live: Live, tmp_path):
-    with writing(live.node.engine) as connection:
-        hashed = hash_password("long-enough-1")
-        accounts.add_user(connection, "a@example.org", hashed, "administrator", one_time=False)
+def test_the_door_and_the_command_refuse_it_alike(live: Live, admin, tmp_path):
     answer = live.client.post(
         f"{live.url}/v1/projects/1/forms",
         content=FEE.encode(),
-        auth=("a@example.org", "long-enough-1"),
+        auth=admin,
         headers={"Content-Type": "text/markdown"},
     )
     assert (answer.status_code, answer.json()["code"]) == (400, 400.8)

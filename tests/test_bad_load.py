@@ -1,0 +1,89 @@
+"""Slow, large and endless input: nobody waits for it, and memory stays bounded."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+from child import prepare, started
+from conftest import household, send
+from hostile import (
+    MEGABYTE,
+    ON_SQLITE,
+    body_of,
+    live_child,
+    post_body,
+    raw_post,
+)
+
+
+def test_a_slow_tablet_keeps_nobody_waiting(live):
+    body = body_of(('name="xml_submission_file"', "text/xml", household("uuid:slow")))
+    request = raw_post(live, body, len(body))
+    parts = urlsplit(live.url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as slow:
+        for start in range(0, len(request), 100):
+            slow.sendall(request[start : start + 100])
+            began = time.monotonic()
+            assert send(live, household(f"uuid:{start}")).status_code == 201
+            assert time.monotonic() - began < 5
+        assert b" 201 " in slow.recv(65536)
+
+
+def nested_parts(size_bytes: int) -> Iterator[bytes]:
+    yield b'--b\r\nContent-Disposition: form-data; name="xml_submission_file"\r\n\r\n<data id="household">'
+    for _ in range(size_bytes // 300_000):
+        yield b"<g>" * 100_000
+    yield b"\r\n--b--\r\n"
+
+
+@ON_SQLITE
+def test_a_hundred_megabytes_of_nested_elements_cost_no_memory(settings):
+    token = prepare(settings)
+    with started(settings) as child, live_child(child, token) as live:
+        send(live, household())
+        before = child.rss_bytes()
+        answer = post_body(live, nested_parts(100 * MEGABYTE))
+        assert answer.status_code == 202
+        assert child.peak_rss_bytes() - before < 150 * MEGABYTE
+        assert send(live, household("uuid:2")).status_code == 201
+
+
+@ON_SQLITE
+def test_many_large_records_at_once_stay_within_bounds(settings):
+    token = prepare(settings)
+    large = household("uuid:{}", extra="<member><m_name>x</m_name></member>" * 45_000)
+    with started(settings) as child, live_child(child, token) as live:
+        send(live, household())
+        before = child.rss_bytes()
+
+        def post(number: int) -> int:
+            return send(live, large.replace(b"uuid:{}", b"uuid:%d" % number)).status_code
+
+        with ThreadPoolExecutor(24) as pool:
+            assert set(pool.map(post, range(48))) <= {201, 503}
+        time.sleep(3)  # the state follows
+        assert child.peak_rss_bytes() - before < 400 * MEGABYTE
+
+
+@ON_SQLITE
+def test_endless_headers_are_refused_without_growing(settings):
+    token = prepare(settings)
+    with started(settings) as child, live_child(child, token) as live:
+        before = child.rss_bytes()
+        for piece in (b"X-A: " + b"y" * 1000 + b"\r\n", b"y" * 1000):
+            with socket.create_connection(("127.0.0.1", child.port), timeout=30) as connection:
+                sent = 0
+                try:
+                    connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-B: ")
+                    while sent < 50 * MEGABYTE:
+                        connection.sendall(piece * 1000)
+                        sent += len(piece) * 1000
+                except OSError:
+                    pass
+            assert sent < 50 * MEGABYTE
+        assert child.peak_rss_bytes() - before < 30 * MEGABYTE
+        assert send(live, household()).status_code == 201
