@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from lxml import etree
 
 from forms import xml
+from forms.document import Document
 from forms.errors import Fault, FormError
-from forms.instance import ID_CHARS_MAX, Answer, Tree
+from forms.instance import ID_CHARS_MAX
 from forms.schema import Deed, EntityDeclaration, Field, FormSchema, Repeat
 
 NEWEST = (2025, 1)
@@ -83,8 +84,8 @@ def declared(root: etree._Element, schema: FormSchema) -> tuple[EntityDeclaratio
     )
 
 
-def read_actions(answers: Tree, schema: FormSchema) -> list[EntityAction]:
-    """Return what an instance asks for, in the order of the declarations and, in a repeat, of the rows."""
+def read_actions(answers: Document, schema: FormSchema) -> list[EntityAction]:
+    """Return what an instance (read by `forms.document`) asks for, in the order of the declarations and, in a repeat, of the rows."""
     return [
         action
         for declaration in schema.entities
@@ -144,21 +145,21 @@ def _calculation(schema: FormSchema, path: str) -> str:
     return node.calculate if isinstance(node, Field) else ""
 
 
-def _containers(tree: Tree, names: Sequence[str]) -> Iterator[Tree]:
+def _containers(document: Document, names: Sequence[str]) -> Iterator[Document]:
     """Yield each group or row at a path."""
     if not names:
-        yield tree
+        yield document
         return
-    found = tree.get(names[0], ())
-    for node in found if isinstance(found, tuple) else (found,):
-        if not isinstance(node, Answer):
+    found = document.get(names[0], [])
+    for node in found if isinstance(found, list) else [found]:
+        if isinstance(node, dict):
             yield from _containers(node, names[1:])
 
 
-def _action(container: Tree, declaration: EntityDeclaration) -> EntityAction | None:
+def _action(container: Document, declaration: EntityDeclaration) -> EntityAction | None:
     meta = container.get("meta")
-    entity = meta.get("entity") if isinstance(meta, Mapping) else None
-    if not isinstance(entity, Mapping):
+    entity = meta.get("entity") if isinstance(meta, dict) else None
+    if not isinstance(entity, dict):
         return None
     creates, updates = (_text(entity, f"@{verb}").strip() in YES for verb in ("create", "update"))
     if not creates and not updates:
@@ -181,7 +182,7 @@ def _action(container: Tree, declaration: EntityDeclaration) -> EntityAction | N
     )
 
 
-def _fault(entity: Tree, deed: Deed, declaration: EntityDeclaration, name: str) -> str:
+def _fault(entity: Document, deed: Deed, declaration: EntityDeclaration, name: str) -> str:
     """Why nothing can be done, "" when something can."""
     if _text(entity, "@dataset") != declaration.dataset:
         return "The record names another entity list than its form."
@@ -190,18 +191,18 @@ def _fault(entity: Tree, deed: Deed, declaration: EntityDeclaration, name: str) 
     return "" if name else "The entity's ID is no UUID."
 
 
-def _properties(container: Tree, declaration: EntityDeclaration) -> Iterator[tuple[str, str]]:
+def _properties(container: Document, declaration: EntityDeclaration) -> Iterator[tuple[str, str]]:
     for name, path in declaration.properties.items():
         *groups, leaf = path.removeprefix(declaration.path).split("/")[1:]
         for group in _containers(container, groups):
             answer = group.get(leaf)
-            if isinstance(answer, Answer):
-                yield name, answer.text
+            if isinstance(answer, str):
+                yield name, answer
 
 
-def _text(tree: Tree, name: str) -> str:
-    answer = tree.get(name)
-    return answer.text if isinstance(answer, Answer) else ""
+def _text(document: Document, name: str) -> str:
+    text = document.get(name)
+    return text if isinstance(text, str) else ""
 
 
 def _version(text: str) -> int:

@@ -20,9 +20,11 @@ from forms.errors import FormError
 from server.api import (
     app_users,
     conflicts,
+    datasets,
     diffs,
     draft_tests,
     drafts,
+    entities,
     exports,
     form_check,
     form_definitions,
@@ -100,6 +102,8 @@ class Application:
             app.include_router(router, prefix="/v1")
         app.include_router(form_check.router, prefix="/v1")
         app.include_router(forms_diff.router, prefix="/v1")
+        app.include_router(datasets.router, prefix="/v1")
+        app.include_router(entities.router, prefix="/v1")
         app.include_router(_health)
         app.add_exception_handler(Problem, _render_problem)
         app.add_exception_handler(FormError, _render_faults)

@@ -35,6 +35,8 @@ class Action(StrEnum):
     READ_CONFLICTS = "read conflicts"
     RESOLVE_CONFLICTS = "resolve conflicts"
     EDIT_SUBMISSIONS = "edit submissions"
+    READ_ENTITIES = "read entities"
+    WRITE_ENTITIES = "change entities"
     READ_QUARANTINE = "read the quarantine"
     MANAGE_APP_USERS = "manage app users"
     MANAGE_USERS = "manage users"
@@ -64,6 +66,8 @@ COORDINATORS = TABLETS | {
     Action.RESOLVE_CONFLICTS,
     Action.EDIT_SUBMISSIONS,
     Action.READ_QUARANTINE,
+    Action.READ_ENTITIES,
+    Action.WRITE_ENTITIES,
 }
 
 

@@ -19,8 +19,18 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from forms.document import ReadDocument
+from forms.entities import read_actions
 from forms.errors import InstanceError
-from server.store import accounts, arrivals, form_states, forms, journal, quarantine
+from server.store import (
+    accounts,
+    arrivals,
+    datasets,
+    entity_arrivals,
+    form_states,
+    forms,
+    journal,
+    quarantine,
+)
 from server.store.arrivals import NewRevision, Sources
 from server.store.engine import reading, writing
 from server.store.journal import Record
@@ -33,7 +43,7 @@ STEP_MAX = 256
 STEP_BYTES_MAX = 16_000_000
 PROBLEMS_MAX = 200
 NOTHING_READ = ReadDocument({}, [], frozenset())
-ARRIVED = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE, Kind.DECISION})
+ARRIVED = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE, Kind.DECISION, Kind.ENTITY})
 
 NOT_THE_ENTRY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, OSError, MemoryError)
 """The database's or the machine's trouble: to be tried again, not to be blamed on an entry."""
@@ -121,7 +131,10 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
             return [lambda connection: forms.project_project(connection, first, detail)]
         case Kind.FORM:
             example = forms.read_example(first, detail)
-            return [lambda connection: forms.project_form(connection, first, detail, example)]
+            return [
+                lambda connection: forms.project_form(connection, first, detail, example),
+                lambda connection: datasets.project_form(connection, schemas, first, detail["form_id"]),
+            ]
         case Kind.FORM_MEDIA:
             return [lambda connection: _project_media(connection, schemas, first, detail)]
         case Kind.FORM_STATE:
@@ -133,20 +146,26 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
 
 
 def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: list[Record]) -> list[Change]:
-    revisions, attachments, quarantined, released = [], [], [], []
+    revisions, attachments, quarantined, released, entities = [], [], [], [], []
     for record in records:
         detail = orjson.loads(record.detail or b"{}")
         if record.kind is Kind.QUARANTINE:
             quarantined.append(quarantine.row_of(record, detail))
         elif record.kind is Kind.ATTACHMENT:
             attachments.append(arrivals.attachment_row(record, detail))
+        elif record.kind is Kind.ENTITY:
+            entities.append(entity_arrivals.row_of_person(record, detail))
         elif detail:
             revisions.append(_read_entry(connection, schemas, record, detail))
+            entities += revisions[-1].entity_writes
             if "released_from" in detail:
                 released.append(record)
 
     sources = _sources(connection, schemas)
-    return arrivals.changes(connection, revisions, attachments, quarantined, released, sources)
+    return [
+        *arrivals.changes(connection, revisions, attachments, quarantined, released, sources),
+        *entity_arrivals.changes(connection, entities),
+    ]
 
 
 def _sources(connection: Connection, schemas: forms.Schemas) -> Sources:
@@ -231,4 +250,7 @@ def _read_revision(
         problems=orjson.dumps(problems).decode(),
         media=read.files,
         encrypted=encrypted,
+        entity_writes=entity_arrivals.rows_of_record(record, detail, read_actions(read.document, schema))
+        if schema.entities
+        else (),
     )

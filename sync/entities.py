@@ -60,9 +60,10 @@ class Version:
 class Entity:
     """What an entity is now.
 
-    is_pending: nothing that created it is here (yet); what is here waits for it. values: shown, by property. label:
-    "" when nobody gave one. open: for each contested property its candidates, the one shown first. is_contested: it
-    was deleted by somebody who did not know of an update; it is shown.
+    is_pending: nothing that created it is here (yet); what is here waits for it. is_deleted: also when the record
+    that created it was edited and creates it no more. is_contested: it was deleted by somebody who did not know of an
+    update; it is shown. label: "" when nobody gave one. values: shown, by property. open: for each contested property
+    its candidates, the one shown first.
     """
 
     is_pending: bool
@@ -204,14 +205,15 @@ class _Judge:
                         Candidate(register.value(place), self._past.writes[place]) for place in places
                     )
         is_deleted, is_contested = self._deletion()
+        creates = self._mask(place for place, one in enumerate(self._past.writes) if one.deed is Deed.CREATE)
         conflict = None
         if contested or is_contested:
             conflict = Conflict.HARD
         elif any(self._unsettled(place, apart) for place, apart in self._apart()):
             conflict = Conflict.SOFT
         return Entity(
-            is_pending=not any(one.deed is Deed.CREATE for one in self._among(self._standing)),
-            is_deleted=is_deleted,
+            is_pending=not creates,
+            is_deleted=is_deleted or (bool(creates) and not creates & self._standing),
             is_contested=is_contested,
             version=self._versions.bit_count(),
             label=shown.pop(LABEL, ""),
@@ -288,9 +290,6 @@ class _Judge:
         ]
         is_deleted = any(not unseen for unseen in open_ends)
         return is_deleted, bool(open_ends) and not is_deleted
-
-    def _among(self, mask: int) -> Iterator[Write]:
-        return (one for place, one in enumerate(self._past.writes) if mask >> place & 1)
 
     @staticmethod
     def _mask(places: Iterable[int]) -> int:

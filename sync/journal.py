@@ -27,6 +27,7 @@ class Kind(StrEnum):
     FORM_MEDIA = "form_media"
     FORM_STATE = "form_state"
     APP_USER = "app_user"
+    ENTITY = "entity"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from server.api.deps import ActorDep, NodeDep, admit
+from server.etags import known_etags
 from server.exports.archive import Download, download_table, download_zip
 from server.exports.names import safe_name
 from server.node import Node
@@ -30,7 +30,7 @@ def export_zip(
     """Export every table as CSV and the attachments, in one zip; only administrators get personal fields."""
     _admit(node, actor, project_id, personal=personal)
     download = download_zip(
-        node, project_id, form_id, personal=personal, media=attachments, known=_known(request)
+        node, project_id, form_id, personal=personal, media=attachments, known=known_etags(request)
     )
     return _answer(
         download, f"{safe_name(form_id)}{'.zip' if attachments else '.csv.zip'}", "application/zip"
@@ -43,7 +43,7 @@ def export_table(
 ) -> Response:
     """Export the form's own table as CSV, without its repeats; only administrators get personal fields."""
     _admit(node, actor, project_id, personal=personal)
-    download = download_table(node, project_id, form_id, personal=personal, known=_known(request))
+    download = download_table(node, project_id, form_id, personal=personal, known=known_etags(request))
     return _answer(download, f"{safe_name(form_id)}.csv", "text/csv; charset=utf-8")
 
 
@@ -51,12 +51,6 @@ def _admit(node: Node, actor: Actor, project_id: int, *, personal: bool) -> None
     admit(node, actor, Action.EXPORT, project_id)
     if personal:
         admit(node, actor, Action.EXPORT_PERSONAL, project_id)
-
-
-def _known(request: Request) -> Iterable[str]:
-    """The ETags of what the caller has. A proxy that compresses makes them weak."""
-    header = request.headers.get("if-none-match", "")
-    return {etag.strip().removeprefix("W/") for etag in header.split(",")}
 
 
 def _answer(download: Download, file_name: str, media_type: str) -> Response:

@@ -10,19 +10,23 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 from collections.abc import Iterable
+from typing import Annotated
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from server import drafts
+from forms.entities import canonical_uuid
+from server import drafts, entity_lists
+from server.etags import known_etags
 from server.node import Node
 from server.openrosa.tablet import identify, identify_tester
 from server.openrosa.urls import absolute_url
 from server.permissions import Action, require
 from server.problems import OPENROSA_HEADERS, Problem
-from server.store import form_states, forms
+from server.store import datasets, entities, form_states, forms
+from server.store.datasets import StoredDataset
 from server.store.drafts import FormDraft
 from server.store.engine import reading
 from server.store.form_states import FormState
@@ -47,7 +51,11 @@ def form_list(request: Request, project_id: int) -> Response:
             raise Problem(404.1, "There is no such project here.")
         states = form_states.list_states(connection, project_id)
         listed = [
-            (one, bool(forms.list_media(connection, project_id, one.form_id)))
+            (
+                one,
+                bool(forms.list_media(connection, project_id, one.form_id))
+                or bool(entity_lists.list_read(connection, node.schemas, one)),
+            )
             for one in forms.list_current(connection, project_id)
             if states.get(one.form_id, FormState.OPEN) is FormState.OPEN
         ]
@@ -67,10 +75,13 @@ def manifest(request: Request, project_id: int, form_id: str) -> Response:
     """List the files that a form reads and that have been given."""
     node = _admit(request, project_id)
     with reading(node.engine) as connection:
-        if not forms.is_published(connection, project_id, form_id):
+        form = forms.find_current(connection, project_id, form_id)
+        if form is None:
             raise Problem(404.1, "There is no such form here.")
         media = forms.list_media(connection, project_id, form_id)
-    return _manifest(request, project_id, f"forms/{quote(form_id, safe='')}", media)
+        lists = entity_lists.list_read(connection, node.schemas, form)
+    entries = "".join(_list_entry(request, form_id, one) for one in lists)
+    return _manifest(request, project_id, f"forms/{quote(form_id, safe='')}", media, entries)
 
 
 @tests.get("/projects/{project_id}/forms/{form_id}/draft/manifest")
@@ -117,6 +128,11 @@ def media_file(request: Request, project_id: int, form_id: str, name: str) -> Re
     node = _admit(request, project_id)
     with reading(node.engine) as connection:
         media = forms.list_media(connection, project_id, form_id)
+        form = forms.find_current(connection, project_id, form_id)
+        lists = entity_lists.list_read(connection, node.schemas, form) if form else []
+    for one in lists:
+        if entity_lists.file_name(one) == name:
+            return _entity_list(request, node, one)
     return give_file(request, node, media, name)
 
 
@@ -133,11 +149,32 @@ def give_file(request: Request, node: Node, media: Iterable[Media], name: str) -
     if file is None or file.sha256 is None:
         raise Problem(404.1, "There is no such file for this form.")
     headers = {"ETag": f'"{file.md5}"', **dict(OPENROSA_HEADERS)}
-    if _has(request, headers["ETag"]):
+    if headers["ETag"] in known_etags(request):
         return Response(status_code=304, headers=headers)
     headers["Content-Length"] = str(file.size)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
     return StreamingResponse(node.blobs.stream(file.sha256), media_type=kind, headers=headers)
+
+
+@router.get("/projects/{project_id}/datasets/{name}/integrity")
+def integrity(
+    request: Request, project_id: int, name: str, ids: Annotated[str, Query(alias="id")] = ""
+) -> Response:
+    """Tell which entities that a tablet made and does not find in the list are deleted. id: UUIDs, with commas.
+
+    One that is not known (yet) is left out, and one that waits for its creation stands: the tablet keeps both.
+    """
+    node = _admit(request, project_id)
+    with reading(node.engine) as connection:
+        if datasets.find_dataset(connection, project_id, name) is None:
+            raise Problem(404.1, "There is no such dataset here.")
+        wanted = {canonical_uuid(one) for one in ids.split(",")}
+        known = entities.find_entities(connection, project_id, name, wanted)
+    entries = "".join(
+        f'<entity id="{one.uuid}"><deleted>{str(one.deleted_stamp is not None).lower()}</deleted></entity>'
+        for one in known
+    )
+    return _xml(request, f"<data><entities>{entries}</entities></data>")
 
 
 def _admit(request: Request, project_id: int) -> Node:
@@ -177,9 +214,11 @@ def _draft_path(draft: FormDraft) -> str:
     return f"forms/{quote(draft.form_id, safe='')}/draft"
 
 
-def _manifest(request: Request, project_id: int, path: str, media: Iterable[Media]) -> Response:
-    """The manifest of the form or draft at this path."""
-    entries = "".join(_media_entry(request, project_id, path, file) for file in media)
+def _manifest(
+    request: Request, project_id: int, path: str, media: Iterable[Media], lists: str = ""
+) -> Response:
+    """The manifest of the form or draft at this path. lists: the entries of its entity lists."""
+    entries = lists + "".join(_media_entry(request, project_id, path, file) for file in media)
     return _xml(request, f'<manifest xmlns="http://openrosa.org/xforms/xformsManifest">{entries}</manifest>')
 
 
@@ -189,6 +228,25 @@ def _media_entry(request: Request, project_id: int, path: str, file: Media) -> s
         f"<mediaFile><filename>{escape(file.name)}</filename><hash>md5:{file.md5}</hash>"
         f"<downloadUrl>{url}</downloadUrl></mediaFile>"
     )
+
+
+def _list_entry(request: Request, form_id: str, one: StoredDataset) -> str:
+    name = entity_lists.file_name(one)
+    path = f"forms/{quote(form_id, safe='')}/attachments/{quote(name, safe='')}"
+    asked = f"datasets/{quote(one.name, safe='')}/integrity"
+    return (
+        f'<mediaFile type="entityList"><filename>{escape(name)}</filename><hash>md5:{one.md5}</hash>'
+        f"<downloadUrl>{_url(request, one.project_id, path)}</downloadUrl>"
+        f"<integrityUrl>{_url(request, one.project_id, asked)}</integrityUrl></mediaFile>"
+    )
+
+
+def _entity_list(request: Request, node: Node, one: StoredDataset) -> Response:
+    headers = {"ETag": f'"{one.md5}"', **dict(OPENROSA_HEADERS)}
+    if headers["ETag"] in known_etags(request):
+        return Response(status_code=304, headers=headers)
+    chunks = entity_lists.for_tablets(node.engine, one)
+    return StreamingResponse(chunks, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _url(request: Request, project_id: int, path: str) -> str:
@@ -209,11 +267,6 @@ def _xml(request: Request, text: str) -> Response:
 def _cached(request: Request, content: bytes, kind: str, digest: str) -> Response:
     etag = f'"{digest}"'
     headers = {"ETag": etag, **dict(OPENROSA_HEADERS)}
-    if _has(request, etag):
+    if etag in known_etags(request):
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=kind)
-
-
-def _has(request: Request, etag: str) -> bool:
-    known = request.headers.get("if-none-match", "")
-    return etag in {one.strip().removeprefix("W/") for one in known.split(",")}

@@ -39,7 +39,7 @@ class NewRevision:
 
     answers, problems: JSON. media: the file names that the answers mention. read: the answers as a document, and the
     schema they were read with; None when nobody here can read them, and for decisions. cells: JSON of what a decision
-    gives.
+    gives. entity_writes: rows of that table.
     """
 
     record: Record
@@ -51,6 +51,7 @@ class NewRevision:
     media: frozenset[str] = frozenset()
     encrypted: bool = False
     cells: str = "{}"
+    entity_writes: Sequence[Mapping[str, Any]] = ()
 
     @property
     def tree(self) -> Tree | None:

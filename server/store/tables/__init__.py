@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from sqlmodel import SQLModel
 
-from server.store.tables import accounts, drafts, facts, forms, submissions
+from server.store.tables import accounts, drafts, entities, facts, forms, submissions
 
-__all__ = ["accounts", "drafts", "facts", "forms", "submissions"]
+__all__ = ["accounts", "drafts", "entities", "facts", "forms", "submissions"]
 
 # Statements are written over these (SQLAlchemy Core); the classes above say what the columns hold.
 node = SQLModel.metadata.tables["node"]
@@ -32,6 +32,10 @@ conflict = SQLModel.metadata.tables["conflict"]
 conflict_side = SQLModel.metadata.tables["conflict_side"]
 attachment = SQLModel.metadata.tables["attachment"]
 quarantine = SQLModel.metadata.tables["quarantine"]
+dataset = SQLModel.metadata.tables["dataset"]
+dataset_property = SQLModel.metadata.tables["dataset_property"]
+entity = SQLModel.metadata.tables["entity"]
+entity_write = SQLModel.metadata.tables["entity_write"]
 app_user = SQLModel.metadata.tables["app_user"]
 users = SQLModel.metadata.tables["users"]
 sessions = SQLModel.metadata.tables["sessions"]
@@ -48,6 +52,10 @@ STATE = (
     conflict_side,
     attachment,
     quarantine,
+    dataset,
+    dataset_property,
+    entity,
+    entity_write,
     app_user,
     cursor,
 )

@@ -1,0 +1,92 @@
+"""The entity lists that tablets download: a form that reads `cases.csv`, and was given no such file, gets the dataset.
+
+Source: ODK Entities 2025.1; Collect wants `name`, `label` and `__version` in every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import orjson
+from sqlalchemy import Connection, Engine
+
+from server.exports.rows import csv_bytes
+from server.store import datasets, entities, forms
+from server.store.datasets import StoredDataset
+from server.store.engine import reading
+from server.store.entities import BEGINNING, StoredEntity
+from server.store.forms import PublishedForm, iso
+
+SUFFIX = ".csv"
+
+
+def list_read(connection: Connection, schemas: forms.Schemas, form: PublishedForm) -> list[StoredDataset]:
+    """Return the datasets that a form version reads as files which nobody gave, by name."""
+    schema = schemas.find(connection, form.project_id, form.form_id, form.version)
+    assert schema is not None, "a published version has a schema"
+    if not any(name.endswith(SUFFIX) for name in schema.media):
+        return []
+    given = {file.name for file in forms.list_media(connection, form.project_id, form.form_id) if file.sha256}
+    wanted = set(schema.media) - given
+    found = datasets.list_datasets(connection, form.project_id) if wanted else []
+    return [one for one in found if file_name(one) in wanted]
+
+
+def file_name(found: StoredDataset) -> str:
+    """Return the name of the file that a form reads the dataset by."""
+    return f"{found.name}{SUFFIX}"
+
+
+def for_tablets(engine: Engine, found: StoredDataset) -> Iterator[bytes]:
+    """Yield the list as CSV, a page at a time: name, label, __version, and the properties that may leave the server.
+
+    Each page is read by itself, so that a slow tablet holds no transaction open.
+    """
+    names = found.columns()
+    yield csv_bytes([["name", "label", "__version", *names]])
+    for page in _pages(engine, found):
+        yield csv_bytes(
+            [one.uuid, found.label(one.uuid, one.label), str(one.version), *_values(one, names)]
+            for one in page
+        )
+
+
+def for_people(engine: Engine, found: StoredDataset, *, personal: bool) -> Iterator[bytes]:
+    """Yield the list as CSV with who made each entity and when, in ODK Central's columns."""
+    names = found.columns(personal=personal)
+    head, tail = (
+        ("__id", "label"),
+        ("__createdAt", "__creatorId", "__creatorName", "__updates", "__updatedAt"),
+    )
+    yield csv_bytes([[*head, *names, *tail, "__version"]])
+    for page in _pages(engine, found):
+        yield csv_bytes(
+            [
+                one.uuid,
+                found.label(one.uuid, one.label, personal=personal),
+                *_values(one, names),
+                iso(one.created_stamp),
+                "" if one.creator_id is None else str(one.creator_id),
+                one.creator_name,
+                str(one.version - 1),
+                "" if one.updated_stamp is None else iso(one.updated_stamp),
+                str(one.version),
+            ]
+            for one in page
+        )
+
+
+def _pages(engine: Engine, found: StoredDataset) -> Iterator[list[StoredEntity]]:
+    after = BEGINNING
+    while True:
+        with reading(engine) as connection:
+            page = entities.list_entities(connection, found.project_id, found.name, after)
+        if not page:
+            return
+        yield page
+        after = page[-1].place
+
+
+def _values(one: StoredEntity, names: Sequence[str]) -> list[str]:
+    data = orjson.loads(one.data)
+    return [data.get(name, "") for name in names]
