@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from server import intake
@@ -73,17 +73,14 @@ class World:
     """A node and what happens to it."""
 
     node: Node
-    sent: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         publish(self.node, 1, PEOPLE.encode(), "people.md", {})
 
     def send(self, *records: bytes) -> None:
-        """Take in what a tablet sends, one after the other."""
-        for xml in records:
-            arrival = intake.examine(1, xml, (), TABLET, lambda *_: True)
-            assert intake.record(self.node.engine, [arrival]) != [Outcome.QUARANTINED]
-            self.sent.append(xml)
+        """Take in what a tablet sends, in this order."""
+        arrivals = [intake.examine(1, xml, (), TABLET, lambda *_: True) for xml in records]
+        assert Outcome.QUARANTINED not in intake.record(self.node.engine, arrivals)
         self.node.catch_up()
 
     def johnny(self) -> None:
