@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import orjson
 
+from forms.entities import canonical_uuid
 from forms.schema import Deed
 from server.node import Node
 from server.permissions import Actor
@@ -20,6 +21,7 @@ from server.problems import Problem
 from server.store import entities, journal
 from server.store.datasets import StoredDataset
 from server.store.engine import reading, writing
+from server.store.entities import StoredEntity, WriteSource
 from sync.entities import LABEL, Entity, view
 from sync.journal import Draft, Kind
 
@@ -35,14 +37,22 @@ class EntityChange:
     resolves: bool = False
 
 
-def read_view(node: Node, dataset: StoredDataset, uuid: str) -> Entity:
-    """Return an entity with its whole history."""
+def get(node: Node, dataset: StoredDataset, uuid: str) -> StoredEntity:
+    """Return an entity, be it listed, deleted or pending. Raises Problem 404.1."""
     with reading(node.engine) as connection:
-        writes = [
-            one.write for one in entities.list_writes(connection, dataset.project_id, dataset.name, uuid)
-        ]
-        instances = {(one.revision.form, one.revision.instance) for one in writes if one.revision}
-        return view(writes, entities.headers(connection, dataset.project_id, instances))
+        found = entities.find_entity(connection, dataset.project_id, dataset.name, canonical_uuid(uuid))
+    if found is None:
+        raise Problem(404.1, "There is no such entity in this dataset.")
+    return found
+
+
+def read_history(node: Node, dataset: StoredDataset, uuid: str) -> tuple[Entity, list[WriteSource]]:
+    """Return an entity with its whole history, and where its writes came from."""
+    with reading(node.engine) as connection:
+        sources = entities.list_writes(connection, dataset.project_id, dataset.name, uuid)
+        writes = [one.write for one in sources]
+        instances = {(one.form_id, one.instance_id) for one in sources if one.form_id}
+        return view(writes, entities.headers(connection, dataset.project_id, instances)), sources
 
 
 def create(node: Node, actor: Actor, dataset: StoredDataset, new: Sequence[EntityChange]) -> None:
@@ -70,7 +80,7 @@ def change(
     base: the version that the person saw. Raises Problem 409.15 when it is not the newest, unless forced; 400.32 when
     there is no conflict to settle.
     """
-    seen = read_view(node, dataset, wanted.uuid)
+    seen, _ = read_history(node, dataset, wanted.uuid)
     if wanted.resolves and seen.conflict is None:
         raise Problem(400.32, "This entity has no conflict to resolve.")
     if base != seen.version and not force:
@@ -98,7 +108,7 @@ def restore(node: Node, actor: Actor, dataset: StoredDataset, uuids: Sequence[st
 
 
 def _mark(node: Node, actor: Actor, dataset: StoredDataset, uuids: Sequence[str], deed: Deed) -> None:
-    wanted = [(EntityChange(uuid, deed), read_view(node, dataset, uuid).seen) for uuid in uuids]
+    wanted = [(EntityChange(uuid, deed), read_history(node, dataset, uuid)[0].seen) for uuid in uuids]
     _append(node, actor, dataset, wanted)
 
 

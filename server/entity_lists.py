@@ -11,6 +11,8 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from server.exports.rows import csv_bytes
+from server.node import Node
+from server.problems import Problem
 from server.store import datasets, entities, forms
 from server.store.datasets import StoredDataset
 from server.store.engine import reading
@@ -18,6 +20,16 @@ from server.store.entities import BEGINNING, StoredEntity
 from server.store.forms import PublishedForm, iso
 
 SUFFIX = ".csv"
+
+
+def get(node: Node, project_id: int, name: str) -> StoredDataset:
+    """Return a dataset as it is after all that came in. Raises Problem 404.1."""
+    node.catch_up()
+    with reading(node.engine) as connection:
+        found = datasets.find_dataset(connection, project_id, name)
+    if found is None:
+        raise Problem(404.1, "There is no such dataset in this project.")
+    return found
 
 
 def list_read(connection: Connection, schemas: forms.Schemas, form: PublishedForm) -> list[StoredDataset]:
@@ -44,7 +56,7 @@ def for_tablets(engine: Engine, found: StoredDataset) -> Iterator[bytes]:
     """
     names = found.columns()
     yield csv_bytes([["name", "label", "__version", *names]])
-    for page in _pages(engine, found):
+    for page in iter_pages(engine, found):
         yield csv_bytes(
             [one.uuid, found.label(one.uuid, one.label), str(one.version), *_values(one, names)]
             for one in page
@@ -59,7 +71,7 @@ def for_people(engine: Engine, found: StoredDataset, *, personal: bool) -> Itera
         ("__createdAt", "__creatorId", "__creatorName", "__updates", "__updatedAt"),
     )
     yield csv_bytes([[*head, *names, *tail, "__version"]])
-    for page in _pages(engine, found):
+    for page in iter_pages(engine, found):
         yield csv_bytes(
             [
                 one.uuid,
@@ -76,11 +88,16 @@ def for_people(engine: Engine, found: StoredDataset, *, personal: bool) -> Itera
         )
 
 
-def _pages(engine: Engine, found: StoredDataset) -> Iterator[list[StoredEntity]]:
+def iter_pages(
+    engine: Engine, found: StoredDataset, *, deleted: bool = False, pending: bool = False
+) -> Iterator[list[StoredEntity]]:
+    """Yield the listed, deleted or pending entities in order of creation, a page at a time."""
     after = BEGINNING
     while True:
         with reading(engine) as connection:
-            page = entities.list_entities(connection, found.project_id, found.name, after)
+            page = entities.list_entities(
+                connection, found.project_id, found.name, after, deleted=deleted, pending=pending
+            )
         if not page:
             return
         yield page

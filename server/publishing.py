@@ -14,14 +14,14 @@ from forms import refusal, xform
 from forms.compile import CompiledForm
 from forms.errors import Fault, FormError
 from forms.evolve_rules import Change, Effect
-from server import intake
+from server import entity_lists, intake
 from server.beside import find_media
 from server.compiling import compile_apart
 from server.evolution import NO_CONSENT, Consent, Judgement, is_overtaken, judge
 from server.intake import Arrival, Sender, StoredFile
 from server.node import Node
 from server.problems import Problem
-from server.store import form_states, forms, journal, quarantine
+from server.store import datasets, form_states, forms, journal, quarantine
 from server.store.engine import reading, writing
 from server.store.form_states import FormState
 from server.store.forms import Media
@@ -109,16 +109,23 @@ def publish_edition(
             drafts.append(_media_draft(project_id, schema.form_id, file))
     _append(node, drafts, judgement, also)
     here = known | {file.name: file.sha256 for file in media}
+    made = _made_here(node, project_id)
     return Publication(
         form_id=schema.form_id,
         version=schema.version,
         name=schema.title,
         is_new=published is None,
         warnings=edition.form.warnings,
-        missing=tuple(name for name in schema.media if here.get(name) is None),
+        missing=tuple(name for name in schema.media if here.get(name) is None and name not in made),
         released=_release(node, project_id, schema.form_id),
         changes=judgement.changes if judgement else (),
     )
+
+
+def _made_here(node: Node, project_id: int) -> set[str]:
+    """The files that nobody has to give: the server makes them of its entities."""
+    with reading(node.engine) as connection:
+        return {entity_lists.file_name(one) for one in datasets.list_datasets(connection, project_id)}
 
 
 def publish_file(node: Node, project_id: int, path: Path, consent: Consent = NO_CONSENT) -> Publication:

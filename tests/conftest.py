@@ -32,6 +32,7 @@ from server.setup import PROJECT_ID, ensure_project
 from server.store import accounts
 from server.store.engine import writing
 
+PASSWORD = "correct horse battery"
 HOUSEHOLD = """
 | survey   |                      |          |           |          |               |          |
 |          | type                 | name     | label     | required | chapar::flags | chapar::key |
@@ -143,6 +144,22 @@ def admin(live: Live) -> tuple[str, str]:
     with writing(live.node.engine) as connection:
         accounts.add_user(connection, "a@example.org", hashed, Role.ADMINISTRATOR, one_time=False)
     return ("a@example.org", "long-enough-1")
+
+
+@pytest.fixture
+def sign_in(live: Live) -> Callable[..., dict[str, str]]:
+    """Make a user with this role; return the headers of a session."""
+
+    def sign_in(role: str, *, one_time: bool = False) -> dict[str, str]:
+        email = f"{role}@example.org"
+        with writing(live.node.engine) as connection:
+            accounts.add_user(connection, email, hash_password(PASSWORD), role, one_time=one_time)
+        answer = live.client.post(
+            f"{live.url}/v1/sessions", json={"email": email.upper(), "password": PASSWORD}
+        )
+        return {"Authorization": f"Bearer {answer.json()['token']}"}
+
+    return sign_in
 
 
 class serving:  # noqa: N801  (reads as a statement: `with serving(node) as url`)

@@ -1,27 +1,6 @@
 """REST: who may do what, publishing over HTTP, reading submissions in Central's shape."""
 
-import pytest
-from conftest import HOUSEHOLD, Live, household, send
-
-from server.auth import hash_password
-from server.store import accounts
-from server.store.engine import writing
-
-PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def sign_in(live: Live):
-    def sign_in(role: str, *, one_time: bool = False) -> dict[str, str]:
-        email = f"{role}@example.org"
-        with writing(live.node.engine) as connection:
-            accounts.add_user(connection, email, hash_password(PASSWORD), role, one_time=one_time)
-        answer = live.client.post(
-            f"{live.url}/v1/sessions", json={"email": email.upper(), "password": PASSWORD}
-        )
-        return {"Authorization": f"Bearer {answer.json()['token']}"}
-
-    return sign_in
+from conftest import HOUSEHOLD, PASSWORD, household, send
 
 
 def problem(answer) -> tuple[int, float]:

@@ -158,3 +158,31 @@ def test_the_commands_in_the_readme_exist():
     named = {match for text in texts for match in re.findall(rf"chapar ((?:{groups}) [a-z]+|[a-z]+)\b", text)}
     assert {"serve", "export", "forms publish", "app-user create"} <= named
     assert named - {"data", "server"} <= set(commands())
+
+
+def test_entities_are_listed_shown_and_restricted_properties_left_out(tmp_path):
+    from entity_world import MEGAN, PEOPLE, World, create
+
+    from server.node import open_node
+    from server.settings import Settings
+    from server.setup import ensure_project
+
+    node = open_node(Settings(data=tmp_path))
+    ensure_project(node)
+    World(node).send(create())
+    node.close()
+    (listed,) = as_json("entities", "list", "people", data=tmp_path)["entities"]
+    assert (listed["uuid"], listed["currentVersion"]["label"]) == (MEGAN, "Megan (20)")
+    shown = as_json("entities", "show", "people", MEGAN, data=tmp_path)
+    assert shown["currentVersion"]["data"] == {"first_name": "Megan", "age": "20", "status": "new"}
+    assert as_json("entities", "faults", data=tmp_path) == {"faults": []}
+    flagged = tmp_path / "people.md"
+    flagged.write_text(
+        PEOPLE.replace("| save_to    |", "| save_to    | chapar::flags |")
+        .replace("| Age    | age        |", "| Age    | age        | P |")
+        .replace("| 1      |", "| 2      |")
+    )
+    assert chapar("forms", "publish", str(flagged), data=tmp_path).returncode == 0
+    assert "20" not in chapar("entities", "show", "people", MEGAN, data=tmp_path).stdout.replace("(20)", "")
+    assert "age = 20" in chapar("entities", "show", "people", MEGAN, "--personal", data=tmp_path).stdout
+    assert chapar("entities", "show", "people", "x", data=tmp_path).returncode == 1

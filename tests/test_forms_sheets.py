@@ -20,10 +20,12 @@ from pyxform.xls2xform import convert
 from server.publishing import BUNDLED
 
 SHEETS = Path(__file__).parents[1] / "forms" / "sheets"
-PUBLISHED = ("flow_monitoring_registry", "flow_monitoring_survey", "protection_needs_assessment")
-LATER = ("later/referral_follow_up",)
-"""Waits for the list `cases.csv`, which the server does not make yet."""
-FORMS = (*PUBLISHED, *LATER)
+FORMS = (
+    "flow_monitoring_registry",
+    "flow_monitoring_survey",
+    "protection_needs_assessment",
+    "referral_follow_up",
+)
 MEDIA = ("admin1", "crossings", "enumerators", "nationalities", "services")
 LANGUAGES = ("English (en)", "Farsi (fa)", "Dari (prs)", "Pashto (ps)")
 TEXT_COLUMNS = ("label", "hint", "constraint_message", "required_message")
@@ -171,7 +173,7 @@ def test_sheet_compiles_without_a_warning_and_its_own_columns_stay_out(form: str
     xform = convert(SHEETS / f"{form}.xlsx", warnings=warnings).xform
     assert warnings == []
     assert "chapar" not in xform
-    assert f'id="{Path(form).name}"' in xform
+    assert f'id="{form}"' in xform
     assert 'version="2026112201"' in xform
 
 
@@ -318,7 +320,7 @@ def test_times_are_compared_as_numbers() -> None:
     assert bare == []
 
 
-@pytest.mark.parametrize("form", ["protection_needs_assessment", *LATER])
+@pytest.mark.parametrize("form", ["protection_needs_assessment", "referral_follow_up"])
 def test_what_every_tablet_downloads_of_a_case_is_never_personal_sensitive_or_gbv(form: str) -> None:
     saved = {
         row["save_to"]: set(row["chapar::flags"].split()) for row in rows(form, "survey") if row["save_to"]
@@ -385,12 +387,12 @@ def test_survey_is_anonymous_and_its_link_to_a_case_is_never_exported_by_default
 
 
 def test_follow_up_asks_about_services_only_with_consent_or_from_the_provider() -> None:
-    relevant = by_name("later/referral_follow_up")["rfu"]["relevant"]
+    relevant = by_name("referral_follow_up")["rfu"]["relevant"]
     assert relevant == "${fu_consent}='yes' or ${fu_result}='provider_report'"
 
 
-def test_forms_that_wait_for_entities_are_not_published_at_the_first_start() -> None:
-    assert sorted(path.stem for path in BUNDLED.glob("*.xlsx")) == sorted(PUBLISHED)
+def test_all_four_are_published_at_the_first_start() -> None:
+    assert sorted(path.stem for path in BUNDLED.glob("*.xlsx")) == sorted(FORMS)
 
 
 @pytest.mark.parametrize("name", MEDIA)

@@ -187,7 +187,7 @@ CASES = b"name,label,status,case_code,urgency,need_1\nK1,Case 1,open,AB123456,d1
         "flow_monitoring_registry",
         "flow_monitoring_survey",
         "protection_needs_assessment",
-        "later/referral_follow_up",
+        "referral_follow_up",
     ],
 )
 def test_every_question_of_the_bundled_sheets_can_be_reached_and_answered(name: str) -> None:

@@ -15,7 +15,6 @@ from server.api.deps import ActorDep, NodeDep, admit
 from server.etags import known_etags
 from server.node import Node
 from server.permissions import Action, Actor
-from server.problems import Problem
 from server.store import datasets, entities, forms
 from server.store.datasets import StoredDataset
 from server.store.engine import reading
@@ -102,12 +101,7 @@ def find(
     admit(node, actor, action, project_id)
     if personal:
         admit(node, actor, Action.EXPORT_PERSONAL, project_id)
-    node.catch_up()
-    with reading(node.engine) as connection:
-        found = datasets.find_dataset(connection, project_id, name)
-    if found is None:
-        raise Problem(404.1, "There is no such dataset in this project.")
-    return found
+    return entity_lists.get(node, project_id, name)
 
 
 def _describe(connection: Connection, found: StoredDataset) -> dict[str, Any]:

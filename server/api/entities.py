@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid as uuids
+from itertools import chain, islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from forms.entities import canonical_uuid
 from forms.schema import Deed
-from server import entity_changes
+from server import entity_changes, entity_lists
 from server.api import datasets, entity_json
 from server.api.deps import ActorDep, NodeDep
 from server.api.entity_json import Shown
@@ -21,7 +22,7 @@ from server.problems import Problem
 from server.store import entities
 from server.store.datasets import StoredDataset
 from server.store.engine import reading
-from server.store.entities import BEGINNING, StoredEntity
+from server.store.entities import StoredEntity
 
 BULK_MAX = 10_000
 
@@ -82,18 +83,9 @@ def list_entities(
     """List entities in order of creation. pending: those that wait for what creates them (not in Central's API)."""
     found = datasets.find(node, actor, Action.READ_ENTITIES, project_id, name)
     shown = Shown(found, personal=False)
-    rows: list[StoredEntity] = []
-    after = BEGINNING
-    with reading(node.engine) as connection:
-        while limit is None or len(rows) < offset + limit:
-            page = entities.list_entities(
-                connection, project_id, name, after, deleted=deleted, pending=pending
-            )
-            if not page:
-                break
-            rows += page
-            after = page[-1].place
-    return [shown.entity(one) for one in rows[offset : None if limit is None else offset + limit]]
+    pages = entity_lists.iter_pages(node.engine, found, deleted=deleted, pending=pending)
+    wanted = islice(chain.from_iterable(pages), offset, None if limit is None else offset + limit)
+    return [shown.entity(one) for one in wanted]
 
 
 @router.get("/entities/{uuid}")
@@ -102,7 +94,7 @@ def get_entity(
 ) -> dict[str, Any]:
     """Tell about one entity, with its values."""
     found = datasets.find(node, actor, Action.READ_ENTITIES, project_id, name, personal=personal)
-    return _whole(node, found, _find(node, found, uuid), personal=personal)
+    return _whole(node, found, entity_changes.get(node, found, uuid), personal=personal)
 
 
 @router.get("/entities/{uuid}/versions")
@@ -117,7 +109,7 @@ def list_versions(
 ) -> list[dict[str, Any]]:
     """List the versions of an entity, oldest first, with what is in conflict."""
     found = datasets.find(node, actor, Action.READ_ENTITIES, project_id, name, personal=personal)
-    listed = _versions(node, found, _find(node, found, uuid), personal=personal)
+    listed = _versions(node, found, entity_changes.get(node, found, uuid), personal=personal)
     return [one for one in listed if one["relevantToConflict"]] if relevant_to_conflict else listed
 
 
@@ -127,7 +119,7 @@ def list_diffs(
 ) -> list[list[dict[str, Any]]]:
     """List what each version changed against the one before it."""
     found = datasets.find(node, actor, Action.READ_ENTITIES, project_id, name, personal=personal)
-    return entity_json.diffs(_versions(node, found, _find(node, found, uuid), personal=personal))
+    return entity_json.diffs(_versions(node, found, entity_changes.get(node, found, uuid), personal=personal))
 
 
 @router.post("/entities")
@@ -143,7 +135,7 @@ def create_entities(
         return {"success": True}
     new = _new(actor, found, wanted)
     entity_changes.create(node, actor, found, [new])
-    return _whole(node, found, _find(node, found, new.uuid), personal=False)
+    return _whole(node, found, entity_changes.get(node, found, new.uuid), personal=False)
 
 
 @router.patch("/entities/{uuid}")
@@ -166,7 +158,7 @@ def change_entity(
         raise Problem(400.28, "Send a label, data, or both.")
     change = _change(actor, found, known.uuid, Deed.UPDATE, wanted, resolves=resolve)
     entity_changes.change(node, actor, found, change, base_version, force=force)
-    return _whole(node, found, _find(node, found, known.uuid), personal=False)
+    return _whole(node, found, entity_changes.get(node, found, known.uuid), personal=False)
 
 
 @router.delete("/entities/{uuid}")
@@ -181,7 +173,7 @@ def delete_entity(node: NodeDep, actor: ActorDep, project_id: int, name: str, uu
 def restore_entity(node: NodeDep, actor: ActorDep, project_id: int, name: str, uuid: str) -> dict[str, bool]:
     """Bring a deleted entity back."""
     found = datasets.find(node, actor, Action.WRITE_ENTITIES, project_id, name)
-    known = _find(node, found, uuid)
+    known = entity_changes.get(node, found, uuid)
     if known.deleted_stamp is None:
         raise Problem(404.1, "This entity is not deleted.")
     entity_changes.restore(node, actor, found, [known.uuid])
@@ -239,16 +231,8 @@ def _change(
     return EntityChange(uuid, deed, wanted.label or "", data, resolves)
 
 
-def _find(node: Node, dataset: StoredDataset, uuid: str) -> StoredEntity:
-    with reading(node.engine) as connection:
-        found = entities.find_entity(connection, dataset.project_id, dataset.name, canonical_uuid(uuid))
-    if found is None:
-        raise Problem(404.1, "There is no such entity in this dataset.")
-    return found
-
-
 def _listed(node: Node, dataset: StoredDataset, uuid: str) -> StoredEntity:
-    found = _find(node, dataset, uuid)
+    found = entity_changes.get(node, dataset, uuid)
     if not found.is_listed:
         raise Problem(404.1, "This entity is deleted, or waits for the record that creates it.")
     return found
@@ -262,7 +246,5 @@ def _whole(node: Node, dataset: StoredDataset, one: StoredEntity, *, personal: b
 def _versions(
     node: Node, dataset: StoredDataset, one: StoredEntity, *, personal: bool
 ) -> list[dict[str, Any]]:
-    with reading(node.engine) as connection:
-        sources = entities.list_writes(connection, dataset.project_id, dataset.name, one.uuid)
-    seen = entity_changes.read_view(node, dataset, one.uuid)
+    seen, sources = entity_changes.read_history(node, dataset, one.uuid)
     return Shown(dataset, personal).versions(one.uuid, seen, sources)

@@ -63,8 +63,8 @@ class Scale:
 
 
 def compile_sheets() -> dict[str, CompiledForm]:
-    """Return the bundled forms and the demonstration's own, by form ID."""
-    sheets = [*sorted(BUNDLED.glob("*.xlsx")), SHELTER]
+    """Return the forms that the tablets fill, by form ID: bundled ones and the demonstration's own."""
+    sheets = [*(path for path in sorted(BUNDLED.glob("*.xlsx")) if path.stem in Scale().records), SHELTER]
     compiled = [compile_form(path.read_bytes(), path.name) for path in sheets]
     return {one.schema.form_id: one for one in compiled}
 

@@ -75,8 +75,10 @@ class Tablet:
         self._link.close()
 
     def fetch_forms(self, published: Mapping[str, Mapping[str, str]]) -> None:
-        """Fetch every form with its files. published: SHA-256 by file name, "" naming the XForm, by form ID."""
+        """Fetch the forms to fill, with their files. published: SHA-256 by file name, "" naming the XForm, by form ID."""
         for blank in self._collect.list_forms():
+            if blank.form_id not in published:
+                continue
             definition = self._collect.get(blank.url)
             listed = self._collect.list_media(blank)
             files = {"": definition} | {file.name: self._collect.get(file.url) for file in listed}
@@ -93,6 +95,8 @@ class Tablet:
     def check_forms(self) -> None:
         """Ask again for all that was fetched, as a tablet does every 15 minutes."""
         for blank in self._collect.list_forms():
+            if blank.form_id not in self.forms:
+                continue
             urls = [blank.url, *(file.url for file in self._collect.list_media(blank))]
             for url in [*urls, *([blank.manifest_url] if blank.manifest_url else [])]:
                 self._ledger.checked(blank.form_id, self._collect.ask(url)[1])
