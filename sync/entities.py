@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from forms.schema import Deed
-from sync.entity_order import Header, Order, Write, order
+from sync.entity_order import Order, order
+from sync.entity_write import Header, Write
 
 LABEL = "label"
 """The label's name among the properties; the specification reserves it."""

@@ -10,70 +10,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from forms.schema import Deed
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """One revision of a submission, as far as its place in a chain of edits goes. form: with its project.
-
-    edits: the instanceID that it edits, "" for none.
-    """
-
-    form: str
-    instance: str
-    digest: str
-    edits: str
-    stamp: int
-
-
-@dataclass(frozen=True)
-class Write:
-    """One change of one entity, by a submission's revision or by a person over the API.
-
-    revision: where it stands among revisions, None for a person's. digest: of the revision or the entry. index: among
-    the revision's actions. stamp, origin: of its first receipt. values: property → text. label: "" for none given.
-    base, trunk, branch: as the tablet says. seen: what a person had seen: of each origin, the stamp of the last write.
-    resolves: the person says that what was in conflict is settled.
-    """
-
-    digest: str
-    stamp: int
-    origin: str
-    deed: Deed
-    index: int = 0
-    label: str = ""
-    values: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    base: int = 0
-    trunk: int | None = None
-    branch: str = ""
-    revision: Header | None = None
-    seen: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    resolves: bool = False
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """What names the write."""
-        return (self.digest, self.index)
-
-    @property
-    def rank(self) -> tuple[int, str, int]:
-        """What orders writes alike at every node: first receipt, then digest."""
-        return (self.stamp, self.digest, self.index)
-
-    @property
-    def is_edit(self) -> bool:
-        """Whether it comes from the edit of a record already sent."""
-        return self.revision is not None and bool(self.revision.edits)
-
-    @property
-    def is_version(self) -> bool:
-        """Whether it gives the entity a new version. Deleting, restoring and settling without a change do not."""
-        says = bool(self.values or self.label)
-        return self.deed is Deed.CREATE or (self.deed is Deed.UPDATE and (says or not self.resolves))
+from sync.entity_write import Header, Write
+from sync.groups import Groups
 
 
 @dataclass(frozen=True)
@@ -193,24 +134,18 @@ def _known_at(writes: Sequence[Write]) -> dict[tuple[str, int], int]:
 
 def _chains(ordered: Sequence[Write]) -> Iterator[int]:
     """Of each write, the mask of those of its branch and of the records that edit one another."""
-    links: dict[object, object] = {}
-
-    def find(name: object) -> object:
-        while (above := links.setdefault(name, name)) != name:
-            links[name] = links[above]
-            name = above
-        return name
-
+    groups = Groups()
     for place, one in enumerate(ordered):
         if one.branch:
-            links[find(place)] = find(("branch", one.branch))
+            groups.join(f"write {place}", f"branch {one.branch}")
         if own := one.revision:
             for instance in filter(None, (own.instance, own.edits)):
-                links[find(place)] = find((own.form, instance))
-    masks: dict[object, int] = {}
-    for place in range(len(ordered)):
-        masks[find(place)] = masks.get(find(place), 0) | 1 << place
-    return (masks[find(place)] for place in range(len(ordered)))
+                groups.join(f"write {place}", f"record {own.form} {instance}")
+    found = [groups.find(f"write {place}") for place in range(len(ordered))]
+    masks: dict[str, int] = {}
+    for place, group in enumerate(found):
+        masks[group] = masks.get(group, 0) | 1 << place
+    return (masks[group] for group in found)
 
 
 class _Seen:

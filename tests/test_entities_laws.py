@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forms.schema import Deed
 from sync.entities import LABEL, Conflict, Entity, Version, versions, view
-from sync.entity_order import Header, Write
+from sync.entity_write import Header, Write
 
 PROPERTIES = ("a", "b", "c")
 ORIGINS = ("post", "centre")
+unhurried = settings(deadline=None)
 
 
 @st.composite
@@ -67,6 +68,7 @@ def _told(one: Version) -> tuple[object, ...]:
     return (one.number, one.write.key, one.label, dict(sorted(one.values.items())), one.base, *marks)
 
 
+@unhurried
 @given(histories(), st.randoms(use_true_random=False))
 def test_order_and_repetition_of_writes_change_nothing(writes: list[Write], chance: random.Random) -> None:
     again = [*writes, *chance.sample(writes, chance.randint(0, len(writes)))]
@@ -74,6 +76,7 @@ def test_order_and_repetition_of_writes_change_nothing(writes: list[Write], chan
     assert told(view(again, [])) == told(view(writes, []))
 
 
+@unhurried
 @given(histories())
 def test_no_writer_has_seen_itself_or_whoever_had_seen_it(writes: list[Write]) -> None:
     past = view(writes, []).order
@@ -81,6 +84,7 @@ def test_no_writer_has_seen_itself_or_whoever_had_seen_it(writes: list[Write]) -
         assert ancestors < 1 << place, "ancestors stand before their descendants"
 
 
+@unhurried
 @given(histories())
 def test_what_nobody_overwrote_knowing_it_is_shown_or_open(writes: list[Write]) -> None:
     entity = view(writes, [])
@@ -104,6 +108,7 @@ def test_what_nobody_overwrote_knowing_it_is_shown_or_open(writes: list[Write]) 
             assert value == shown or value in {one.value for one in entity.open[name]}
 
 
+@unhurried
 @given(histories())
 def test_the_last_version_shows_what_the_entity_shows(writes: list[Write]) -> None:
     entity = view(writes, [])
@@ -113,6 +118,7 @@ def test_the_last_version_shows_what_the_entity_shows(writes: list[Write]) -> No
         assert (listed[-1].label, dict(listed[-1].values)) == (entity.label, dict(entity.values))
 
 
+@unhurried
 @given(histories())
 def test_who_sees_everything_and_settles_leaves_no_conflict(writes: list[Write]) -> None:
     entity = view(writes, [])
@@ -126,6 +132,7 @@ def test_who_sees_everything_and_settles_leaves_no_conflict(writes: list[Write])
     assert (after.label, dict(after.values)) == (entity.label, dict(entity.values))
 
 
+@unhurried
 @given(histories(), st.integers(2, 1000))
 def test_only_the_order_of_receipts_counts_not_their_times(writes: list[Write], factor: int) -> None:
     def stretched(one: Write) -> Write:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, or_, select, tuple_
 
 from forms.schema import Deed
 from server.store.submissions import chunks
 from server.store.tables import entity, entity_write
-from sync.entity_order import Header, Write
+from sync.entity_write import Header, Write
 
 PAGE = 1000
 BEGINNING = (0, "")
@@ -89,14 +89,13 @@ def list_entities(
     pending: bool = False,
 ) -> list[StoredEntity]:
     """Return one page in order of creation: those that are listed, or the deleted, or the pending ones."""
-    stamp, uuid = after
     is_deleted = entity.c.deleted_stamp.is_not(None) if deleted else entity.c.deleted_stamp.is_(None)
     rows = connection.execute(
         _entities(project_id, dataset)
         .where(
             entity.c.pending.is_(pending),
             is_deleted,
-            or_(entity.c.created_stamp > stamp, and_(entity.c.created_stamp == stamp, entity.c.uuid > uuid)),
+            tuple_(entity.c.created_stamp, entity.c.uuid) > after,
         )
         .order_by(entity.c.created_stamp, entity.c.uuid)
         .limit(PAGE)

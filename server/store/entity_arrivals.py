@@ -21,7 +21,7 @@ from server.store.dialect import upsert
 from server.store.journal import Record
 from server.store.tables import entity, entity_write
 from sync.entities import Entity, versions, view
-from sync.entity_order import Header
+from sync.entity_write import Header
 
 Change = Callable[[Connection], None]
 Row = Mapping[str, Any]

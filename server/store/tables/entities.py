@@ -61,7 +61,7 @@ class Entity(SQLModel, table=True):
 
 
 class EntityWrite(SQLModel, table=True):
-    """One change of an entity, by a record (form_id) or by a person (""); see `sync.entity_order.Write`.
+    """One change of an entity, by a record (form_id) or by a person (""); see `sync.entity_write.Write`.
 
     A record of a form with entities has at least one row, of deed `none` when it changes none: an edit takes back
     what the record it edits did. uuid: "" then. data, seen: JSON.
