@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from forms import instance, xform
+from forms import xform
 from forms.compile import compile_form
+from forms.document import DocumentReader
 from forms.entities import EntityAction, canonical_uuid, read_actions
 from forms.errors import FormError
 from forms.schema import Deed, FormSchema
@@ -39,7 +40,7 @@ def plots() -> FormSchema:
 
 def asked(schema: FormSchema, body: str) -> list[EntityAction]:
     xml = f'<data id="plots" version="1">{body}</data>'.encode()
-    return read_actions(instance.read(xml, schema).answers, schema)
+    return read_actions(DocumentReader(schema).read(xml).document, schema)
 
 
 def entity(dataset: str, label: str = "L", **attributes: str) -> str:
