@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -70,7 +71,7 @@ def get_csv(
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if etag in known_etags(request):
         return Response(status_code=304, headers=headers)
-    headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}.csv"
     chunks = entity_lists.for_people(node.engine, found, personal=personal)
     return StreamingResponse(chunks, media_type="text/csv; charset=utf-8", headers=headers)
 
