@@ -239,6 +239,18 @@ class FormSchema:
         return tuple(node for node in self.walk() if isinstance(node, Field))
 
     @cached_property
+    def key_fields(self) -> tuple[Field, ...]:
+        """The fields that name a record: calculations flagged `D`, or all questions flagged so when there are none.
+
+        A designer who composes a key says by it what of the answers counts. Rows of repeats have keys of their own.
+        """
+        rows = tuple(f"{repeat.path}/" for repeat in self.repeats)
+        flagged = [
+            one for one in self.fields if Flag.DUPLICATE_KEY in one.flags and not one.path.startswith(rows)
+        ]
+        return tuple(one for one in flagged if one.calculate and not one.control) or tuple(flagged)
+
+    @cached_property
     def repeats(self) -> tuple[Repeat, ...]:
         """All repeats, outer before inner."""
         return tuple(node for node in self.walk() if isinstance(node, Repeat))

@@ -30,6 +30,8 @@ from server.api import (
     form_definitions,
     forms,
     forms_diff,
+    removals,
+    reviews,
     sessions,
     submissions,
 )
@@ -104,6 +106,8 @@ class Application:
         app.include_router(forms_diff.router, prefix="/v1")
         app.include_router(datasets.router, prefix="/v1")
         app.include_router(entities.router, prefix="/v1")
+        app.include_router(reviews.router, prefix="/v1")
+        app.include_router(removals.router, prefix="/v1")
         app.include_router(_health)
         app.add_exception_handler(Problem, _render_problem)
         app.add_exception_handler(FormError, _render_faults)

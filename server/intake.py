@@ -21,7 +21,8 @@ from sqlalchemy import Connection, Engine
 from forms import instance
 from forms.errors import InstanceError
 from forms.instance import Header
-from server.store import form_states, journal
+from server.store import dropping, form_states, journal
+from server.store.blobs import Blobs
 from server.store.engine import writing
 from sync.journal import Draft, Kind
 
@@ -128,15 +129,26 @@ def oversize(project_id: int, whole: StoredFile, files: Sequence[StoredFile], se
     return Arrival(project_id, header, b"", tuple(files), sender, datetime.now(UTC), reason, oversize=whole)
 
 
-def record(engine: Engine, arrivals: Sequence[Arrival]) -> list[Outcome]:
-    """Commit the arrivals in one transaction; durable when this returns. What is new of a closed form waits."""
+class BlobGoneError(Exception):
+    """A file was deleted, because the record it was known from was erased, while this one came in: send it again."""
+
+
+def record(engine: Engine, arrivals: Sequence[Arrival], blobs: Blobs | None = None) -> list[Outcome]:
+    """Commit the arrivals in one transaction; durable when this returns. What is new of a closed form waits.
+
+    blobs: where their files were put; None when they bring none that is new. Raises BlobGoneError.
+    """
     arrivals = list(arrivals)
     facts = [facts_of(arrival) for arrival in arrivals]
     with writing(engine) as connection:
-        journal.lock(connection)  # from here on nobody closes or opens a form
+        journal.lock(connection)  # from here on nobody closes or opens a form, or deletes a blob
         for index in _of_closed_forms(connection, arrivals, facts):
             arrivals[index] = replace(arrivals[index], reason=CLOSED)
             facts[index] = facts_of(arrivals[index])
+        if blobs:
+            files = {file.sha256 for arrival in arrivals for file in arrival.files}
+            if not all(map(blobs.has, dropping.list_dropped_blobs(connection, files))):
+                raise BlobGoneError
         places = journal.append(connection, [fact for some in facts for fact in some])
     outcomes: list[Outcome] = []
     start = 0
@@ -159,8 +171,9 @@ class Writer:
     failed.
     """
 
-    def __init__(self, engine: Engine, queue_max: int, deliver: Deliver) -> None:
+    def __init__(self, engine: Engine, blobs: Blobs, queue_max: int, deliver: Deliver) -> None:
         self._engine = engine
+        self._blobs = blobs
         self._deliver = deliver
         self._waiting: queue.Queue[tuple[Arrival, object] | None] = queue.Queue(queue_max)
         self._bytes = 0
@@ -198,7 +211,8 @@ class Writer:
 
     def _commit(self, batch: list[tuple[Arrival, object]]) -> None:
         try:
-            outcomes: Sequence[Outcome | Exception] = record(self._engine, [arrival for arrival, _ in batch])
+            arrivals = [arrival for arrival, _ in batch]
+            outcomes: Sequence[Outcome | Exception] = record(self._engine, arrivals, self._blobs)
         except Exception as error:
             # Whatever failed (a full disk, a lost database), nothing is acknowledged and the writer lives on.
             log.exception("%d arrivals could not be committed", len(batch))

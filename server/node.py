@@ -6,6 +6,7 @@ import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -19,6 +20,7 @@ from server.store import journal
 from server.store.blobs import Blobs
 from server.store.engine import migrate, open_engine, writing
 from server.store.forms import KnownForms, Schemas
+from server.sweeping import sweep
 
 LOCK_FILE = "server.lock"
 
@@ -82,13 +84,13 @@ def open_node(settings: Settings) -> Node:
 
 def start_serving(node: Node, deliver: Deliver) -> Serving:
     """Start the projector, and the writer whose outcomes go to `deliver` (in the writer's thread)."""
-    projector = Projector(node.engine, node.schemas, node.settings)
+    projector = Projector(node.engine, node.schemas, node.settings, partial(sweep, node.engine, node.blobs))
 
     def committed(outcomes: Sequence[tuple[object, Outcome | Exception]]) -> None:
         deliver(outcomes)
         projector.wake()
 
-    return Serving(node, Writer(node.engine, node.settings.queue_max, committed), projector)
+    return Serving(node, Writer(node.engine, node.blobs, node.settings.queue_max, committed), projector)
 
 
 @contextmanager

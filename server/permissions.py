@@ -37,6 +37,9 @@ class Action(StrEnum):
     EDIT_SUBMISSIONS = "edit submissions"
     READ_ENTITIES = "read entities"
     WRITE_ENTITIES = "change entities"
+    REVIEW = "review submissions"
+    DELETE_SUBMISSIONS = "delete submissions"
+    ERASE = "erase submissions"
     READ_QUARANTINE = "read the quarantine"
     MANAGE_APP_USERS = "manage app users"
     MANAGE_USERS = "manage users"
@@ -65,6 +68,8 @@ COORDINATORS = TABLETS | {
     Action.READ_CONFLICTS,
     Action.RESOLVE_CONFLICTS,
     Action.EDIT_SUBMISSIONS,
+    Action.REVIEW,
+    Action.DELETE_SUBMISSIONS,
     Action.READ_QUARANTINE,
     Action.READ_ENTITIES,
     Action.WRITE_ENTITIES,

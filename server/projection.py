@@ -10,6 +10,7 @@ import hashlib
 import logging
 import traceback
 from collections.abc import Callable
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -26,15 +27,19 @@ from server.store import (
     arrivals,
     datasets,
     entity_arrivals,
+    erasures,
     form_states,
     forms,
     journal,
+    key_conflicts,
     quarantine,
+    reviews,
 )
 from server.store.arrivals import NewRevision, Sources
+from server.store.dialect import insert_ignore
 from server.store.engine import reading, writing
 from server.store.journal import Record
-from server.store.tables import STATE
+from server.store.tables import STATE, comment
 from sync.journal import Kind
 from sync.revision import Revision, RevisionKind
 
@@ -43,7 +48,17 @@ STEP_MAX = 256
 STEP_BYTES_MAX = 16_000_000
 PROBLEMS_MAX = 200
 NOTHING_READ = ReadDocument({}, [], frozenset())
-ARRIVED = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE, Kind.DECISION, Kind.ENTITY})
+ARRIVED = frozenset(
+    {
+        Kind.SUBMISSION,
+        Kind.ATTACHMENT,
+        Kind.QUARANTINE,
+        Kind.DECISION,
+        Kind.REVIEW,
+        Kind.COMMENT,
+        Kind.ENTITY,
+    }
+)
 
 NOT_THE_ENTRY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, OSError, MemoryError)
 """The database's or the machine's trouble: to be tried again, not to be blamed on an entry."""
@@ -141,30 +156,45 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
             return [lambda connection: form_states.project_state(connection, first, detail)]
         case Kind.APP_USER:
             return [lambda connection: accounts.project_app_user(connection, first, detail)]
+        case Kind.DISTINCT:
+            return [lambda connection: key_conflicts.project_distinction(connection, first, detail)]
+        case Kind.ERASURE:
+            return [lambda connection: erasures.project_erasure(connection, first, detail)]
         case _:
             return _prepare_arrived(connection, schemas, records)
 
 
 def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: list[Record]) -> list[Change]:
-    revisions, attachments, quarantined, released, entities = [], [], [], [], []
-    for record in records:
-        detail = orjson.loads(record.detail or b"{}")
-        if record.kind is Kind.QUARANTINE:
-            quarantined.append(quarantine.row_of(record, detail))
-        elif record.kind is Kind.ATTACHMENT:
-            attachments.append(arrivals.attachment_row(record, detail))
-        elif record.kind is Kind.ENTITY:
-            entities.append(entity_arrivals.row_of_person(record, detail))
-        elif detail:
-            revisions.append(_read_entry(connection, schemas, record, detail))
-            entities += revisions[-1].entity_writes
-            if "released_from" in detail:
-                released.append(record)
+    revisions, attachments, reviewed, comments, quarantined, released = [], [], [], [], [], []
+    entities = []
+    arrived = [(record, orjson.loads(record.detail)) for record in records if record.detail]
+    late = erasures.find_late(connection, arrived)
+    for record, detail in arrived:
+        if record.position in late:
+            continue
+        match record.kind:
+            case Kind.QUARANTINE:
+                quarantined.append(quarantine.row_of(record, detail))
+            case Kind.ATTACHMENT:
+                attachments.append(arrivals.attachment_row(record, detail))
+            case Kind.REVIEW:
+                reviewed.append(reviews.review_row(record, detail))
+            case Kind.COMMENT:
+                comments.append(reviews.comment_row(record, detail))
+            case Kind.ENTITY:
+                entities.append(entity_arrivals.row_of_person(record, detail))
+            case _:
+                revisions.append(_read_entry(connection, schemas, record, detail))
+                entities += revisions[-1].entity_writes
+                if "released_from" in detail:
+                    released.append(record)
 
     sources = _sources(connection, schemas)
     return [
-        *arrivals.changes(connection, revisions, attachments, quarantined, released, sources),
+        *arrivals.changes(connection, revisions, attachments, reviewed, quarantined, released, sources),
+        partial(insert_ignore, table=comment, rows=comments),
         *entity_arrivals.changes(connection, entities),
+        partial(erasures.drop_late, late=[one for one in arrived if one[0].position in late]),
     ]
 
 

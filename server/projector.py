@@ -35,10 +35,16 @@ Step = Callable[[], int | None]
 
 
 class Projector:
-    """The thread that projects soon after each commit, and looks by itself for what other processes wrote."""
+    """The thread that projects soon after each commit, and looks by itself for what other processes wrote.
 
-    def __init__(self, engine: Engine, schemas: forms.Schemas, settings: Settings) -> None:
+    sweep: called after that, to drop what turned out to be erased.
+    """
+
+    def __init__(
+        self, engine: Engine, schemas: forms.Schemas, settings: Settings, sweep: Callable[[], object]
+    ) -> None:
         self._step: Step = lambda: step(engine, schemas)
+        self._sweep = sweep
         self._settings = settings
         self._helper: Helper | None = None
         self._awake = threading.Event()
@@ -63,10 +69,10 @@ class Projector:
             self._awake.wait(POLL_S)
             self._awake.clear()
             self._stopped.wait(GATHER_S)  # a step costs the same for one entry as for a few
-            if self._helper is not None and self._helper.is_at_work():
-                continue
             try:
-                self._project()
+                if self._helper is None or not self._helper.is_at_work():
+                    self._project()
+                self._sweep()
             except Exception:
                 log.exception("state could not follow the journal; trying again")
 

@@ -77,7 +77,8 @@ class View:
     """What a submission is now.
 
     shown: its cells. current: the edit received last of those that say something, whose names it goes by; None when
-    only decisions have come so far. conflicts: open. settled: by a policy. edits: revisions that changed an answer.
+    only decisions have come so far. conflicts: open. settled: by a policy. said: the places, as bits, of what
+    answered anything anew. edits: how many of them are edits of another revision.
     """
 
     history: History
@@ -86,6 +87,7 @@ class View:
     conflicts: tuple[Conflict, ...]
     settled: tuple[Conflict, ...]
     decisions: tuple[Decision, ...]
+    said: int
     edits: int
     is_deleted: bool
     judge: Judge
@@ -210,6 +212,7 @@ def _view(judge: Judge, ledger: Ledger, rules: MergeRules) -> View:
         conflicts=tuple(one for one in found if not one.policy),
         settled=tuple(one for one in found if one.policy),
         decisions=tuple(_decisions(judge)),
+        said=said,
         edits=sum(bool(past.parents[place]) for place in edits),
         is_deleted=not is_open and shown.get(DELETED) == GONE,
         judge=judge,

@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("attachments_expected", sa.Integer(), nullable=False),
         sa.Column("attachments_present", sa.Integer(), nullable=False),
         sa.Column("review_state", sa.String(), nullable=True),
+        sa.Column("duplicate_key", sa.String(), nullable=True),
         sa.Column("encrypted", sa.Boolean(), nullable=False),
         sa.Column("is_merged", sa.Boolean(), nullable=False),
         sa.Column("is_joined", sa.Boolean(), nullable=False),
@@ -53,6 +54,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id"),
     )
     op.create_index("submission_page", "submission", ["project_id", "form_id", "position"], unique=False)
+    op.create_index(
+        "submission_duplicate", "submission", ["project_id", "form_id", "duplicate_key"], unique=False
+    )
     op.create_table(
         "revision",
         sa.Column("project_id", sa.Integer(), nullable=False),
@@ -121,6 +125,85 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id", "id", "digest"),
+    )
+
+    op.create_table(
+        "review",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=True),
+        sa.Column("upon", sa.Text(), nullable=False),
+        sa.Column("actor_id", sa.BigInteger(), nullable=False),
+        sa.Column("actor_name", sa.String(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id", "id"),
+    )
+    op.create_table(
+        "comment",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("actor_id", sa.BigInteger(), nullable=False),
+        sa.Column("actor_name", sa.String(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id", "id"),
+    )
+    op.create_table(
+        "distinction",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("instance_id", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("instance_ids", sa.Text(), nullable=False),
+        sa.Column("holds", sa.Boolean(), nullable=False),
+        sa.Column("actor_id", sa.BigInteger(), nullable=False),
+        sa.Column("actor_name", sa.String(), nullable=False),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "form_id", "instance_id", "id"),
+    )
+    op.create_table(
+        "key_conflict",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("duplicate_key", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("instance_ids", sa.Text(), nullable=False),
+        sa.Column("members", sa.Integer(), nullable=False),
+        sa.Column("seen", sa.String(), nullable=False),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "form_id", "duplicate_key"),
+    )
+    op.create_index(
+        "key_conflict_page",
+        "key_conflict",
+        ["project_id", "form_id", "state", "stamp", "duplicate_key"],
+        unique=False,
+    )
+    op.create_table(
+        "erased",
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("form_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "form_id", "name"),
+    )
+    op.create_table(
+        "dropped_blob", sa.Column("sha256", sa.String(), nullable=False), sa.PrimaryKeyConstraint("sha256")
+    )
+    op.create_table(
+        "erasing",
+        sa.Column(
+            "position",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.PrimaryKeyConstraint("position"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -14,6 +14,7 @@ from forms.errors import InstanceError
 from server import intake
 from server.api.deps import ActorDep, NodeDep, admit, admit_submission, get_form
 from server.api.forms import read_body
+from server.api.submission_json import describe
 from server.intake import Outcome, Sender
 from server.node import Node
 from server.openrosa.parts import clean_name
@@ -23,6 +24,7 @@ from server.store import journal, quarantine, submissions
 from server.store.engine import reading
 from server.store.forms import iso
 from server.store.submissions import StoredRevision, StoredSubmission
+from sync.review import ReviewState
 
 PAGE = 250
 PAGE_MAX = 1000
@@ -39,13 +41,21 @@ def list_submissions(
     form_id: str,
     after: int = 0,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
+    deleted: bool = False,
+    states: Annotated[list[ReviewState | Literal["received"]] | None, Query(alias="reviewState")] = None,
 ) -> list[dict[str, Any]]:
-    """List one page in order of first receipt. after: the `position` of the last one seen."""
+    """List one page in order of first receipt. after: the `position` of the last one seen.
+
+    deleted: those that are, instead of those that are not. reviewState: only those in one of these.
+    """
+    wanted = [None if state == "received" else state for state in states] if states else None
     admit(node, actor, Action.READ_SUBMISSIONS, project_id)
     get_form(node, project_id, form_id)
     with reading(node.engine) as connection:
-        page = submissions.list_submissions(connection, project_id, form_id, after, limit)
-    return [_describe(one) for one in page]
+        page = submissions.list_submissions(
+            connection, project_id, form_id, after, limit, deleted=deleted, review_states=wanted
+        )
+    return [describe(one) for one in page]
 
 
 @router.post("/forms/{form_id}/submissions")
@@ -77,7 +87,7 @@ def get_submission(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
 ) -> dict[str, Any]:
     """Tell about one submission, without its answers."""
-    return _describe(admit_submission(node, actor, project_id, form_id, instance_id))
+    return describe(admit_submission(node, actor, project_id, form_id, instance_id))
 
 
 @router.put("/forms/{form_id}/submissions/{instance_id}")
@@ -208,7 +218,7 @@ def _take(node: Node, actor: Actor, project_id: int, form_id: str, xml: bytes, d
             connection, project_id, form_id, arrival.header.instance_id or ""
         )
     assert stored is not None, "what was just projected is there"
-    return _describe(stored)
+    return describe(stored)
 
 
 def _device(request: Request) -> str:
@@ -235,29 +245,6 @@ def _xml(node: Node, one: StoredRevision) -> Response:
 
 def _xml_response(body: bytes) -> Response:
     return Response(body, media_type="application/xml", headers={"X-Content-Type-Options": "nosniff"})
-
-
-def _describe(one: StoredSubmission) -> dict[str, Any]:
-    return {
-        "instanceId": one.instance_id,
-        "submitterId": one.submitter_id,
-        "submitter": {"id": one.submitter_id, "displayName": one.submitter_name},
-        "deviceId": one.device_id,
-        "createdAt": iso(one.created_stamp),
-        "updatedAt": iso(one.updated_stamp),
-        "reviewState": one.review_state,
-        "edits": one.edits,
-        "openConflicts": one.open_conflicts,
-        "parentMissing": one.parent_missing,
-        "attachmentsExpected": one.attachments_expected,
-        "attachmentsPresent": one.attachments_present,
-        "currentVersion": {
-            "instanceId": one.current_id,
-            "sha256": one.current_digest,
-            "version": one.version,
-        },
-        "position": one.position,
-    }
 
 
 def _describe_revision(one: StoredRevision, found: StoredSubmission) -> dict[str, Any]:

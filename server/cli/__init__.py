@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from server.cli import accounts, conflicts, entities, export, forms, serve
+from server.cli import accounts, conflicts, entities, erase, export, forms, serve
 from server.cli.common import explain
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
 app.command("export")(export.export)
 app.command("rebuild")(export.rebuild)
+app.command("erase")(erase.erase)
 app.command("quarantine")(export.quarantine)
 app.add_typer(forms.app, name="forms")
 app.add_typer(conflicts.app, name="conflicts")

@@ -5,7 +5,7 @@ Computed on a connection that only reads; what it changes comes back as function
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,17 +15,19 @@ from sqlalchemy import Connection, delete, or_, select, update
 
 from forms import instance
 from forms.document import Document
+from forms.duplicate_key import duplicate_key
 from forms.instance import Tree
 from forms.recheck import Recheck
 from forms.schema import FormSchema
 from server import merging
 from server.merging import FormLine, Merged, Read
-from server.store import conflicts, quarantine
+from server.store import conflicts, key_conflicts, quarantine, reviews
 from server.store.dialect import insert_ignore, upsert
 from server.store.journal import Record
 from server.store.submissions import FormKey, chunks, of_form, revision_of
-from server.store.tables import attachment, revision, submission
-from sync.history import components
+from server.store.tables import attachment, review, revision, submission
+from sync.history import components, history
+from sync.review import Review, review_state
 from sync.revision import Revision, RevisionKind
 
 Change = Callable[[Connection], None]
@@ -105,13 +107,14 @@ def joined_again(connection: Connection, form: FormKey, sources: Sources) -> lis
     """Return what changes in a form's submissions of several people when a list that the form reads has changed."""
     query = select(submission.c.instance_id).where(*of_form(submission, form), submission.c.is_joined)
     names = set(connection.execute(query).scalars())
-    return _changes_of_form(connection, form, names, [], [], sources)
+    return _changes_of_form(connection, form, names, [], [], [], sources)
 
 
 def changes(
     connection: Connection,
     new: Sequence[NewRevision],
     attachments: Sequence[Mapping[str, Any]],
+    reviewed: Sequence[Mapping[str, Any]],
     quarantined: Sequence[Mapping[str, Any]],
     released: Sequence[Record],
     sources: Sources,
@@ -119,21 +122,23 @@ def changes(
     """Return what these arrivals change, computed on `connection` (which only reads)."""
     done: list[Change] = [
         partial(insert_ignore, table=attachment, rows=attachments),
+        partial(insert_ignore, table=review, rows=reviewed),
         partial(quarantine.keep, rows=quarantined),
     ]
     if released:
         done.append(partial(quarantine.release, released=released))
     touched: dict[FormKey, set[str]] = {}
     for one in new:
-        touched.setdefault(one.form, set()).update(
-            name for name in (one.revision.instance_id, one.revision.deprecated_id) if name
-        )
-    for row in attachments:
+        touched.setdefault(one.form, set()).update(_names(one.revision))
+    for row in (*attachments, *reviewed):
         touched.setdefault((row["project_id"], row["form_id"]), set()).add(row["instance_id"])
     for form, names in touched.items():
         of_this = [one for one in new if one.form == form]
-        arrived = [row for row in attachments if (row["project_id"], row["form_id"]) == form]
-        done += _changes_of_form(connection, form, names, of_this, arrived, sources)
+        arrived, heard = (
+            [row for row in rows if (row["project_id"], row["form_id"]) == form]
+            for rows in (attachments, reviewed)
+        )
+        done += _changes_of_form(connection, form, names, of_this, arrived, heard, sources)
     return done
 
 
@@ -143,6 +148,7 @@ def _changes_of_form(
     names: set[str],
     new: Sequence[NewRevision],
     arrived: Sequence[Mapping[str, Any]],
+    reviewed: Sequence[Mapping[str, Any]],
     sources: Sources,
 ) -> list[Change]:
     stored = {row["digest"]: row for row in _connected(connection, form, names)}
@@ -153,24 +159,28 @@ def _changes_of_form(
     roots = {str(row["root_id"]) for row in stored.values()}
     rows: dict[str, Mapping[str, Any]] = {**stored, **{digest: one.row for digest, one in fresh.items()}}
     files = _files(connection, form, {row["instance_id"] for row in rows.values()}, arrived)
+    known = [revision_of(row) for row in rows.values()]
+    heard = _reviews(connection, form, known, reviewed)
+    keys = key_conflicts.keys_of(connection, form, roots)
     inserts, moved, upserts, contests = [], [], [], []
     contested = set()
 
     def read(digest: str) -> NewRevision:
         return fresh.get(digest) or sources.read_again(stored[digest]["position"])
 
-    for group in components([revision_of(row) for row in rows.values()]):
+    for group in components(known):
         members = {one.digest: rows[one.digest] for one in group}
+        said = {said for one in group for name in _names(one) for said in heard.get(name, ())}
         row: dict[str, Any] | None
         if len(group) == 1 and group[0].kind is RevisionKind.EDIT:
-            root, row = _single(read(group[0].digest), files)
+            root, row = _single(read(group[0].digest), files, said)
         else:
             reads = [read(one.digest) for one in group]
             merged = merging.merge(
                 sources.line(form), [_read(one, files) for one in reads], partial(sources.logic, form)
             )
             root = merged.view.history.instance_id
-            row = _merged(merged, members, {one.revision.digest: one for one in reads})
+            row = _merged(merged, members, {one.revision.digest: one for one in reads}, said)
             about = {
                 one.revision.digest: one.detail["conflict"] for one in reads if one.detail.get("conflict")
             }
@@ -178,6 +188,7 @@ def _changes_of_form(
             contested.add(root)
         if row is not None:
             upserts.append(row)
+            keys.update(filter(None, [row["duplicate_key"]]))
             roots.discard(root)
         for digest, member in members.items():
             if digest in fresh:
@@ -190,10 +201,13 @@ def _changes_of_form(
         partial(_forget, form=form, roots=roots),
         partial(upsert, table=submission, rows=upserts),
         partial(conflicts.replace, form=form, roots=contested | roots, rows=contests),
+        partial(key_conflicts.refresh, form=form, keys=keys),
     ]
 
 
-def _single(only: NewRevision, files: Mapping[str, Mapping[str, str]]) -> tuple[str, dict[str, Any]]:
+def _single(
+    only: NewRevision, files: Mapping[str, Mapping[str, str]], said: Collection[Review]
+) -> tuple[str, dict[str, Any]]:
     """The submission of one revision: its own answers, without a look at the cells."""
     past = only.revision
     missing = past.deprecated_id if past.deprecated_id != past.instance_id else None
@@ -209,7 +223,8 @@ def _single(only: NewRevision, files: Mapping[str, Mapping[str, str]]) -> tuple[
         "parent_missing": missing is not None,
         "attachments_expected": len(only.media),
         "attachments_present": len(shown),
-        "review_state": None,
+        "review_state": review_state(said, history([past]), 1, 0) if said else None,
+        "duplicate_key": duplicate_key(*only.read) if only.read else None,
         "encrypted": only.encrypted,
         "is_merged": False,
         "is_joined": False,
@@ -220,7 +235,9 @@ def _single(only: NewRevision, files: Mapping[str, Mapping[str, str]]) -> tuple[
     }
 
 
-def _merged(merged: Merged, members: Members, reads: Mapping[str, NewRevision]) -> dict[str, Any] | None:
+def _merged(
+    merged: Merged, members: Members, reads: Mapping[str, NewRevision], said: Collection[Review]
+) -> dict[str, Any] | None:
     """The submission of several revisions; None while there are only decisions about it."""
     seen, current = merged.view, merged.current
     if current is None:
@@ -242,7 +259,8 @@ def _merged(merged: Merged, members: Members, reads: Mapping[str, NewRevision]) 
         "parent_missing": seen.history.parent_missing,
         "attachments_expected": len(merged.named),
         "attachments_present": len(merged.files),
-        "review_state": "edited" if seen.edits else None,
+        "review_state": review_state(said, seen.history, seen.said, seen.edits),
+        "duplicate_key": duplicate_key(merged.document, merged.schema),
         "encrypted": shown.encrypted,
         "is_merged": not is_own,
         "is_joined": seen.is_joined,
@@ -286,6 +304,22 @@ def _connected(connection: Connection, form: FormKey, names: set[str]) -> list[d
         query = select(revision).where(*of_form(revision, form), revision.c.root_id.in_(some))
         rows += [dict(row) for row in connection.execute(query).mappings()]
     return rows
+
+
+def _names(one: Revision) -> tuple[str, ...]:
+    """The instanceIDs by which a revision is tied to its submission."""
+    return (one.instance_id, one.deprecated_id) if one.deprecated_id else (one.instance_id,)
+
+
+def _reviews(
+    connection: Connection, form: FormKey, revisions: Iterable[Revision], new: Sequence[Mapping[str, Any]]
+) -> dict[str, list[Review]]:
+    """The reviews of these revisions' submissions, by the instanceID that they name."""
+    heard: dict[str, list[Review]] = {}
+    names = {name for one in revisions for name in _names(one)}
+    for row in (*reviews.rows_of(connection, form, names), *new):
+        heard.setdefault(row["instance_id"], []).append(reviews.review_of(row))
+    return heard
 
 
 def _files(

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -66,6 +67,18 @@ class Blobs:
         """Yield the blob in chunks of about a megabyte. Raises FileNotFoundError at once."""
         result = obstore.get(self._store, _key(digest))
         return (bytes(chunk) for chunk in result.stream(min_chunk_size=CHUNK_BYTES))
+
+    def has(self, digest: str) -> bool:
+        """Return whether the blob is here."""
+        return self._size(_key(digest)) is not None
+
+    def delete(self, digest: str) -> None:
+        """Delete a blob for ever; one that is not here is no error."""
+        with suppress(FileNotFoundError):
+            obstore.delete(self._store, _key(digest))
+        if self._folder:
+            with suppress(FileNotFoundError):
+                _fsync((self._folder / _key(digest)).parent)
 
     def list_parts(self) -> list[str]:
         """Return the names of the parts below this one."""

@@ -12,13 +12,14 @@ from functools import partial
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from forms.entities import EntityAction
 from forms.schema import Deed
 from server.store import datasets, entities
 from server.store.dialect import upsert
 from server.store.journal import Record
+from server.store.submissions import chunks
 from server.store.tables import entity, entity_write
 from sync.entities import Entity, versions, view
 from sync.entity_write import Header
@@ -95,9 +96,21 @@ def row_of_person(record: Record, detail: Mapping[str, Any]) -> Row:
 
 def changes(connection: Connection, rows: Sequence[Row]) -> list[Change]:
     """Return what these rows of `entity_write` change, themselves included, computed on `connection`."""
-    if not rows:
-        return []
-    touched = _touched(connection, rows)
+    return _derive(connection, _touched(connection, rows), rows) if rows else []
+
+
+def derive_again(connection: Connection, project_id: int, touched: Iterable[tuple[str, str]]) -> None:
+    """Derive entities, (dataset, uuid), whose writes left the table; one that has none left is gone."""
+    by_dataset: dict[tuple[int, str], set[str]] = {}
+    for name, uuid in touched:
+        by_dataset.setdefault((project_id, name), set()).add(uuid)
+    for change in _derive(connection, by_dataset, ()):
+        change(connection)
+
+
+def _derive(
+    connection: Connection, touched: Mapping[tuple[int, str], set[str]], rows: Sequence[Row]
+) -> list[Change]:
     known: dict[WriteKey, Row] = {}
     of_entity: dict[Key, dict[WriteKey, Row]] = {}
     links = _Links()
@@ -123,11 +136,20 @@ def changes(connection: Connection, rows: Sequence[Row]) -> list[Change]:
         upserts = [
             _entity_row((project_id, name, uuid), list(of_entity[project_id, name, uuid].values()), links)
             for uuid in sorted(uuids)
+            if (project_id, name, uuid) in of_entity
         ]
+        gone = [one.uuid for one in before if (project_id, name, one.uuid) not in of_entity]
         moved = sum(_list_digest(row) for row in upserts) - sum(_list_digest(asdict(one)) for one in before)
         done.append(partial(upsert, table=entity, rows=upserts))
+        done.append(partial(_forget, project_id=project_id, name=name, uuids=gone))
         done.append(partial(datasets.move_digest, project_id=project_id, name=name, by=moved))
     return done
+
+
+def _forget(connection: Connection, project_id: int, name: str, uuids: Iterable[str]) -> None:
+    for some in chunks(uuids):
+        mine = (entity.c.project_id == project_id, entity.c.dataset == name, entity.c.uuid.in_(some))
+        connection.execute(delete(entity).where(*mine))
 
 
 class _Links:

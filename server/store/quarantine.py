@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, select, update
 
 from server.store.dialect import insert_ignore
@@ -69,9 +70,9 @@ def set_aside(connection: Connection, record: Record, reason: str) -> None:
         "position": record.position,
         "project_id": record.project_id,
         "reason": reason,
-        "form_id": "",
+        "form_id": "",  # so that nothing takes it up again
         "version": "",
-        "instance_id": "",
+        "instance_id": orjson.loads(record.detail or b"{}").get("instance_id") or "",
         "digest": hashlib.sha256(record.body).hexdigest(),
         "size": len(record.body),
         "stamp": record.stamp,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -15,6 +15,7 @@ from sync.revision import Revision, RevisionKind
 
 KEYS_PER_QUERY = 300
 
+Name = TypeVar("Name", str, int)
 FormKey = tuple[int, str]
 """project_id, form_id."""
 
@@ -41,6 +42,7 @@ class StoredSubmission:
     attachments_expected: int
     attachments_present: int
     review_state: str | None
+    duplicate_key: str | None
     encrypted: bool
     is_merged: bool
     is_joined: bool
@@ -73,19 +75,28 @@ def find_submission(
 
 
 def list_submissions(
-    connection: Connection, project_id: int, form_id: str, after: int, limit: int
+    connection: Connection,
+    project_id: int,
+    form_id: str,
+    after: int,
+    limit: int,
+    *,
+    deleted: bool = False,
+    review_states: Collection[str | None] | None = None,
 ) -> list[StoredSubmission]:
-    """Return one page in order of first receipt: those whose position is greater than `after`, none deleted."""
-    rows = connection.execute(
-        select(submission)
-        .where(
-            *of_form(submission, (project_id, form_id)),
-            submission.c.position > after,
-            submission.c.is_deleted.is_(False),
-        )
-        .order_by(submission.c.position)
-        .limit(limit)
+    """Return one page in order of first receipt: those whose position is greater than `after`.
+
+    deleted: those that are, instead of those that are not. review_states: only those in one of them; None: received.
+    """
+    query = select(submission).where(
+        *of_form(submission, (project_id, form_id)),
+        submission.c.position > after,
+        submission.c.is_deleted.is_(deleted),
     )
+    if review_states is not None:
+        named = submission.c.review_state.in_([state for state in review_states if state])
+        query = query.where(named | submission.c.review_state.is_(None) if None in review_states else named)
+    rows = connection.execute(query.order_by(submission.c.position).limit(limit))
     return [StoredSubmission(**row) for row in rows.mappings()]
 
 
@@ -190,6 +201,13 @@ def read_cells(connection: Connection, one: StoredRevision) -> str:
     return str(connection.execute(query).scalar_one())
 
 
+def list_names(connection: Connection, form: FormKey, root_id: str) -> set[str]:
+    """Return every instanceID that a submission is known by, also of what it misses."""
+    columns = (revision.c.instance_id, revision.c.deprecated_id)
+    rows = connection.execute(select(*columns).where(*of_form(revision, form), revision.c.root_id == root_id))
+    return {name for row in rows for name in row if name}
+
+
 def read_history(connection: Connection, project_id: int, form_id: str, root_id: str) -> History:
     """Return how the revisions of a submission stand to each other. Raises LookupError when there are none."""
     rows = connection.execute(
@@ -248,8 +266,8 @@ def of_form(table: Any, form: FormKey) -> tuple[Any, Any]:
     return table.c.project_id == form[0], table.c.form_id == form[1]
 
 
-def chunks(names: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the names in order, as many at a time as one query takes."""
+def chunks(names: Iterable[Name]) -> Iterator[list[Name]]:
+    """Yield the names (or positions) in order, as many at a time as one query takes."""
     ordered = sorted(names)
     for start in range(0, len(ordered), KEYS_PER_QUERY):
         yield ordered[start : start + KEYS_PER_QUERY]

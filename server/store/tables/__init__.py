@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from sqlmodel import SQLModel
 
-from server.store.tables import accounts, drafts, entities, facts, forms, submissions
+from server.store.tables import accounts, drafts, entities, erasures, facts, forms, reviews, submissions
 
-__all__ = ["accounts", "drafts", "entities", "facts", "forms", "submissions"]
+__all__ = ["accounts", "drafts", "entities", "erasures", "facts", "forms", "reviews", "submissions"]
 
 # Statements are written over these (SQLAlchemy Core); the classes above say what the columns hold.
 node = SQLModel.metadata.tables["node"]
@@ -36,6 +36,13 @@ dataset = SQLModel.metadata.tables["dataset"]
 dataset_property = SQLModel.metadata.tables["dataset_property"]
 entity = SQLModel.metadata.tables["entity"]
 entity_write = SQLModel.metadata.tables["entity_write"]
+review = SQLModel.metadata.tables["review"]
+comment = SQLModel.metadata.tables["comment"]
+distinction = SQLModel.metadata.tables["distinction"]
+key_conflict = SQLModel.metadata.tables["key_conflict"]
+erased = SQLModel.metadata.tables["erased"]
+dropped_blob = SQLModel.metadata.tables["dropped_blob"]
+erasing = SQLModel.metadata.tables["erasing"]
 app_user = SQLModel.metadata.tables["app_user"]
 users = SQLModel.metadata.tables["users"]
 sessions = SQLModel.metadata.tables["sessions"]
@@ -56,6 +63,12 @@ STATE = (
     dataset_property,
     entity,
     entity_write,
+    review,
+    comment,
+    distinction,
+    key_conflict,
+    erased,
+    erasing,
     app_user,
     cursor,
 )

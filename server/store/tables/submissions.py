@@ -13,13 +13,18 @@ class Submission(SQLModel, table=True):
 
     position: of its first entry here, for pages. current_id, current_digest: of the edit received last of those shown.
     version: the form version it is shown in. is_merged: the answers are no single revision's.
-    is_joined: people edited it apart, or decided about it. open_conflicts: what
-    people still have to decide. files: JSON, name → SHA-256 of those shown that are here. problems: JSON list of
+    is_joined: people edited it apart, or decided about it. open_conflicts: what people still have to decide.
+    review_state: NULL when it was only received. duplicate_key: a hash of the answers that may stand only once
+    (`server.store.key_conflicts`), NULL when the form has none or one is blank.
+    files: JSON, name → SHA-256 of those shown that are here. problems: JSON list of
     {path, message}. answers: JSON of texts, as `forms.instance.to_json` gives them.
     """
 
     __tablename__ = "submission"
-    __table_args__ = (Index("submission_page", "project_id", "form_id", "position"),)
+    __table_args__ = (
+        Index("submission_page", "project_id", "form_id", "position"),
+        Index("submission_duplicate", "project_id", "form_id", "duplicate_key"),
+    )
     project_id: int = Field(primary_key=True)
     form_id: str = Field(primary_key=True)
     instance_id: str = Field(primary_key=True)
@@ -38,6 +43,7 @@ class Submission(SQLModel, table=True):
     attachments_expected: int
     attachments_present: int
     review_state: str | None
+    duplicate_key: str | None
     encrypted: bool
     is_merged: bool
     is_joined: bool

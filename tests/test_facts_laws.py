@@ -1,0 +1,179 @@
+"""The state of a store follows from the set of its facts: any order and any repetition gives the same rows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, insert, select
+
+from server import projection
+from server.node import Node
+from server.publishing import publish
+from server.store import erasures, journal
+from server.store.dialect import insert_ignore
+from server.store.engine import reading, writing
+from server.store.erasures import Names
+from server.store.tables import STATE, erasing
+from server.store.tables import journal as entries
+from server.store.tables import node as identity
+from server.sweeping import sweep
+from sync.erasure import Reason
+from sync.journal import Draft, Kind
+from sync.revision import RevisionKind
+
+SLOTS = """
+| survey   |           |          |       |               |
+|          | type      | name     | label | chapar::flags |
+|          | text      | slot     | Slot  | D             |
+|          | integer   | count    | Count |               |
+| settings |           |          |       |
+|          | form_title | form_id | version |
+|          | Slots     | slots    | 1     |
+"""
+LOCAL = frozenset({"position", "origin"})
+"""Columns that say where this node learnt something."""
+
+
+def said(entry: Kind, /, **facts: object) -> Draft:
+    detail = orjson.dumps({"form_id": "slots", "actor_id": 1, "actor_name": "", **facts})
+    return Draft(entry, 1, hashlib.sha256(entry.encode() + detail).digest(), detail)
+
+
+def edit(name: str, edits: str, slot: str, count: int) -> Draft:
+    deprecated = f"<deprecatedID>{edits}</deprecatedID>" if edits else ""
+    xml = (
+        f'<data id="slots" version="1"><slot>{slot}</slot><count>{count}</count>'
+        f"<meta><instanceID>{name}</instanceID>{deprecated}</meta></data>"
+    ).encode()
+    facts = {
+        "instance_id": name,
+        "deprecated_id": edits or None,
+        "digest": hashlib.sha256(xml).hexdigest(),
+        "version": "1",
+        "submitter_id": 1,
+        "submitter_name": "",
+        "device_id": "",
+    }
+    return replace(said(Kind.SUBMISSION, **facts), body=xml)
+
+
+def digest_of(draft: Draft) -> str:
+    return hashlib.sha256(draft.body or draft.detail).hexdigest()
+
+
+NAMES = st.sampled_from("abcd")
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> list[Draft]:
+    """Facts of four records and a few edits of them, in an order in which people could have said them."""
+    done: list[Draft] = []
+    heads = [edit("a", "", "s", 1), edit("b", "", "s", 1)]
+    done += heads
+    for number in range(draw(st.integers(1, 9))):
+        name, upon = draw(NAMES), draw(st.lists(st.sampled_from(done), max_size=2))
+        known = sorted({digest_of(one) for one in upon if one.kind in {Kind.SUBMISSION, Kind.DECISION}})
+        match draw(st.sampled_from(["edit", "edit", "delete", "restore", "undo", *"rcde"])):
+            case "edit":
+                own = draw(st.sampled_from(["c", "d", f"e{number}"]))
+                edits = draw(st.sampled_from(["", name, f"e{number - 1}"]))
+                done.append(edit(own, edits if edits != own else "", draw(st.sampled_from("st")), number))
+            case "delete" | "restore" | "undo" as deed:
+                kinds = {
+                    "delete": RevisionKind.TOMBSTONE,
+                    "restore": RevisionKind.RESTORE,
+                    "undo": RevisionKind.WITHDRAWAL,
+                }
+                done.append(
+                    said(
+                        Kind.DECISION,
+                        kind=kinds[deed],
+                        instance_id=f"decision-{number}",
+                        deprecated_id=name,
+                        parents=known,
+                        cells={},
+                        submitter_id=1,
+                        submitter_name="",
+                    )
+                )
+            case "r":
+                state = draw(st.sampled_from(["approved", "rejected", None]))
+                done.append(said(Kind.REVIEW, instance_id=name, state=state, upon=known, id=f"r{number}"))
+            case "c":
+                done.append(said(Kind.COMMENT, instance_id=name, body="x", id=f"c{number}"))
+            case "d":
+                names = draw(st.sets(NAMES, min_size=2, max_size=3))
+                holds = draw(st.booleans())
+                done.append(said(Kind.DISTINCT, instance_ids=sorted(names), holds=holds, id=f"d{number}"))
+            case _:
+                erased = erasures.draft((1, "slots"), Names({name}), Reason.PERSON_ASKED, 1)
+                done.append(erased)
+    return done
+
+
+@pytest.fixture
+def slots(node: Node) -> Node:
+    publish(node, 1, SLOTS.encode(), "slots.md", {})
+    return node
+
+
+def tell(node: Node, facts: Sequence[tuple[int, Draft]], steps: Sequence[int], *, dropping: bool) -> object:
+    """Start from the published form, take in the facts (stamp, fact), project after the given numbers; the state.
+
+    What a node says itself while it takes in facts comes with them, and is dropped with what they say.
+    """
+    with reading(node.engine) as connection:
+        form = journal.head_position(connection)
+        first = connection.execute(select(identity)).mappings().one()
+        kept = connection.execute(select(entries).where(entries.c.position <= form)).mappings().all()
+    for number, (stamp, fact) in enumerate(facts):
+        with writing(node.engine) as connection:
+            journal.append(connection, [fact], iter([stamp]))
+        if number in steps:
+            node.catch_up()
+            if dropping:
+                sweep(node.engine, node.blobs)
+    node.catch_up()
+    if dropping:
+        sweep(node.engine, node.blobs)
+        assert projected(node) == (projection.rebuild(node.engine, node.schemas), projected(node))[1]
+    state = projected(node)
+    with writing(node.engine) as connection:
+        for table in (*STATE, entries, identity):
+            connection.execute(delete(table))
+        connection.execute(insert(identity).values(**first))
+        insert_ignore(connection, entries, kept)
+    node.catch_up()
+    return state
+
+
+def projected(node: Node) -> object:
+    with reading(node.engine) as connection:
+        return {
+            table.name: sorted(
+                (
+                    tuple(value for name, value in row.items() if name not in LOCAL)
+                    for row in connection.execute(select(table)).mappings()
+                ),
+                key=repr,
+            )
+            for table in STATE
+            if table is not erasing and table.name != "cursor"
+        }
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(facts=facts(), data=st.data())
+def test_any_order_and_repetition_of_what_was_said_gives_the_same_state(slots, facts, data):
+    stamped = [((number + 1) << 16, fact) for number, fact in enumerate(facts)]
+    other = data.draw(st.permutations(stamped + data.draw(st.lists(st.sampled_from(stamped), max_size=3))))
+    steps = data.draw(st.sets(st.integers(0, len(other))))
+    first = tell(slots, stamped, (), dropping=False)
+    assert tell(slots, other, sorted(steps), dropping=data.draw(st.booleans())) == first
