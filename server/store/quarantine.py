@@ -72,13 +72,22 @@ def set_aside(connection: Connection, record: Record, reason: str) -> None:
         "reason": reason,
         "form_id": "",  # so that nothing takes it up again
         "version": "",
-        "instance_id": orjson.loads(record.detail or b"{}").get("instance_id") or "",
+        "instance_id": _named(record.detail),
         "digest": hashlib.sha256(record.body).hexdigest(),
         "size": len(record.body),
         "stamp": record.stamp,
         "released": False,
     }
     keep(connection, [row])
+
+
+def _named(detail: bytes) -> str:
+    """The instanceID in the detail of an entry that may be anything."""
+    try:
+        found = orjson.loads(detail)
+    except orjson.JSONDecodeError:
+        return ""
+    return str(found.get("instance_id") or "") if isinstance(found, dict) else ""
 
 
 def release(connection: Connection, released: Sequence[Record]) -> None:
