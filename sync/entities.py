@@ -113,8 +113,8 @@ class _Register:
         self.given |= 1 << place
         write = self._past.writes[place]
         before = self._past.ancestors[place] & self.mask
-        if not self._past.superseded >> place & 1:
-            before &= ~(self._past.superseded & self._past.chains[place])  # an edit speaks for what it edits
+        if write.is_edit and not self._past.superseded >> place & 1:
+            before &= ~(self._past.superseded & self._past.records[place])  # it speaks for what it edits
         known = self.latest(before)
         value = self.value(place)
         is_same = value == (self.value(known[0]) if known else "")

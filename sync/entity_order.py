@@ -9,7 +9,7 @@ Source: ODK Entities 2025.1; `docs/entities.md` explains the rules.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from forms.schema import Deed
@@ -23,8 +23,8 @@ class Order:
 
     writes: ancestors before descendants; their places are the bits of every mask. ancestors: of each write, those it
     had seen. served: the places in the order in which a server gave them versions. superseded: mask of the writes
-    whose record was edited since. missing: mask of those that had seen more than is here. chains: of each write, the
-    mask of those of the same record or branch.
+    whose record was edited since. missing: mask of those that had seen more than is here. records: of each write, the
+    mask of those of the same record and its edits. chains: the same, with those of its branch.
     """
 
     writes: tuple[Write, ...]
@@ -32,6 +32,7 @@ class Order:
     served: tuple[int, ...]
     superseded: int
     missing: int
+    records: tuple[int, ...]
     chains: tuple[int, ...]
 
 
@@ -75,7 +76,8 @@ def order(writes: Iterable[Write], revisions: Iterable[Header]) -> Order:
         served=tuple(places[one.key] for one in served),
         superseded=sum(1 << place for place, one in enumerate(ordered) if one.key in edited),
         missing=missing,
-        chains=tuple(_chains(ordered)),
+        records=_together(ordered, branches=False),
+        chains=_together(ordered, branches=True),
     )
 
 
@@ -132,11 +134,11 @@ def _known_at(writes: Sequence[Write]) -> dict[tuple[str, int], int]:
     return {one.key: branches.get(one.branch, one.stamp) for one in writes}
 
 
-def _chains(ordered: Sequence[Write]) -> Iterator[int]:
-    """Of each write, the mask of those of its branch and of the records that edit one another."""
+def _together(ordered: Sequence[Write], *, branches: bool) -> tuple[int, ...]:
+    """Of each write, the mask of those of the records that edit one another, and of its branch if asked for."""
     groups = Groups()
     for place, one in enumerate(ordered):
-        if one.branch:
+        if branches and one.branch:
             groups.join(f"write {place}", f"branch {one.branch}")
         if own := one.revision:
             for instance in filter(None, (own.instance, own.edits)):
@@ -145,7 +147,7 @@ def _chains(ordered: Sequence[Write]) -> Iterator[int]:
     masks: dict[str, int] = {}
     for place, group in enumerate(found):
         masks[group] = masks.get(group, 0) | 1 << place
-    return (masks[group] for group in found)
+    return tuple(masks[group] for group in found)
 
 
 class _Seen:
