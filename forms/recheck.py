@@ -2,7 +2,7 @@
 
 Answers of different people meet here for the first time: no tablet has seen them together. Constraints count, and
 the filters of choice lists. What cannot be evaluated (a list that is not here, a function of another tool) is left as
-it is, and told. Deterministic: time comes in, chance is not allowed.
+it is, and told. What a rule says of the moment or of chance is not asked again: only the tablet could tell.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
@@ -24,12 +25,13 @@ from forms.errors import FormError
 from forms.fill_answers import Respondent, is_filtered, spell_value
 from forms.fill_form import TabletForm, prepare
 from forms.schema import Field, FormSchema, Group, Node, Repeat
-from forms.xpath import XPathError, boolean, compile_expression, evaluate
-from forms.xpath_parser import Call, Literal, walk
-from forms.xpath_values import Environment
+from forms.xpath import Evaluate, XPathError, boolean, compile_expression, compile_tree, evaluate
+from forms.xpath_parser import Binary, Call, Literal, walk
+from forms.xpath_values import Context, Environment, to_boolean
 
 PASSES_MAX = 12
-UNSTEADY = re.compile(r"\b(once|now|today|uuid|random)\s*\(")
+CHANGING = frozenset({"once", "now", "today", "uuid", "random"})
+UNSTEADY = re.compile(rf"\b({'|'.join(sorted(CHANGING))})\s*\(")
 """A calculation that speaks of these says something of the moment it was made."""
 LOOKUPS = frozenset({"instance", "pulldata"})
 UNREADABLE = (XPathError, ArithmeticError, ValueError, IndexError)
@@ -70,14 +72,15 @@ class Recheck:
             for field in schema.fields
             if field.calculate and not field.control and not UNSTEADY.search(field.calculate)
         }
-        self._spoken = {
-            field.path: frozenset({field.path}) | referred(rules_of(field), field.path, schema)
-            for field in schema.fields
-            if any(rules_of(field))
-        }
+        self._spoken = {}
+        for field in schema.fields:
+            if rules := rules_of(field):
+                spoken = referred(rules, field.path, schema)
+                own = frozenset({field.path})
+                self._spoken[field.path] = own.union(spoken, *(come_from.get(path, ()) for path in spoken))
 
     def run(self, cells: Cells, now: datetime, stands: Stands) -> Rechecked:
-        """Return what changes in these cells, and what breaks. now: aware; the time of `now()` and `today()`."""
+        """Return what changes in these cells, and what breaks. now: aware; the time that relevance may ask for."""
         chance = random.Random(0)  # noqa: S311  (never asked: what speaks of chance is left alone)
         environment = Environment(now, chance, self._form.instances, self._form.choice_labels)
         return _Run(self, self._form, cells, environment).result(stands)
@@ -96,7 +99,10 @@ class Recheck:
         return self._sources.get(path)
 
     def spoken(self, path: str) -> frozenset[str] | None:
-        """What the constraint and the list of the question at a path speak of; None when it has neither."""
+        """What the constraint and the list of the question at a path speak of, and what that is calculated from.
+
+        None when it has neither.
+        """
         return self._spoken.get(path)
 
     def is_readable(self, expression: str) -> bool:
@@ -127,6 +133,23 @@ def rules_of(field: Field) -> list[str]:
     except XPathError:
         filtered = ""
     return [rule for rule in (field.constraint, filtered) if rule]
+
+
+@lru_cache(maxsize=1024)
+def lasting(rule: str) -> tuple[Evaluate, ...]:
+    """Return what a constraint demands whatever the time is. Raises XPathError.
+
+    What it says of the moment (`. <= today()`, a window of days) only the tablet could tell: a record may come in days
+    later.
+    """
+    parts, waiting = [], [compile_expression(rule).tree]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Binary) and part.operator == "and":
+            waiting += [part.right, part.left]
+        elif not any(isinstance(one, Call) and one.name in CHANGING for one in walk(part)):
+            parts.append(compile_tree(part))
+    return tuple(parts)
 
 
 def _names(call: Call) -> set[str]:
@@ -252,9 +275,10 @@ class _Run:
                 if not self._logic.is_readable(rule):
                     self._unread[field.path] = None
                 elif rule == field.constraint:
-                    if not boolean(rule, element, self._environment):
+                    context = Context(element, element, self._root, self._environment)
+                    if not all(to_boolean(part(context)) for part in lasting(rule)):
                         return False
-                elif not self._respondent.listed(field, element):
+                elif not UNSTEADY.search(rule) and not self._respondent.listed(field, element):
                     return False
         except UNREADABLE:
             self._unread[field.path] = None

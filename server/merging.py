@@ -136,15 +136,15 @@ def rechecked(seen: View, stamp: int, logic: Recheck) -> tuple[View, list[dict[s
 
     done = logic.run(seen.shown, to_datetime(stamp), stands)
     problems = [{"path": path, "message": UNREAD} for path in done.unread]
-    misfits = []
+    shown = {name: cell for name, cell in {**seen.shown, **done.calculated}.items() if cell.said}
+    seen, misfits = replace(seen, shown=shown), []
     for one in done.broken:
         involved = seen.involved(one.cell, one.paths)
         if seen.is_known(involved, involved):
             problems.append({"path": one.path, "message": BROKEN})
         else:
             misfits.append(seen.misfit(one.cell, involved))
-    shown = {name: cell for name, cell in {**seen.shown, **done.calculated}.items() if cell.said}
-    return replace(seen, shown=shown, conflicts=(*seen.conflicts, *misfits)), problems
+    return replace(seen, conflicts=(*seen.conflicts, *misfits)), problems
 
 
 def encode(decided: Cells) -> str:

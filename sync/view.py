@@ -86,7 +86,6 @@ class View:
     current: Revision | None
     conflicts: tuple[Conflict, ...]
     settled: tuple[Conflict, ...]
-    decisions: tuple[Decision, ...]
     said: int
     edits: int
     is_deleted: bool
@@ -98,6 +97,23 @@ class View:
         chain = all(bits == (1 << place) - 1 for place, bits in enumerate(self.history.ancestors))
         return not chain or any(one.kind is RevisionKind.RESOLUTION for one in self.history.order)
 
+    @cached_property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What people decided, in the order of the history."""
+        judge, ledger = self.judge, self.judge.ledger
+        return tuple(
+            Decision(
+                revision,
+                ledger.written[place],
+                {
+                    cell: _sides(judge, cell, ledger.register(cell, self.history.ancestors[place]))
+                    for cell in ledger.written[place]
+                },
+            )
+            for place, revision in enumerate(self.history.order)
+            if revision.kind is not RevisionKind.EDIT
+        )
+
     def involved(self, cell: str, paths: Iterable[str]) -> tuple[str, ...]:
         """Return the cells that a rule at `cell` looks at when it speaks of these paths, those of other rows left out.
 
@@ -105,7 +121,7 @@ class View:
         """
         own = {path_of(row): row for row in rows_of(cell)}
         found: dict[str, None] = {}
-        for path in paths:
+        for path in sorted(paths):
             found.update(dict.fromkeys(self._by_path.get(path, ())))
             while path := path.rpartition("/")[0]:
                 around = self._by_path.get(path, ())
@@ -118,7 +134,7 @@ class View:
 
     def is_known(self, cells: Iterable[str], by: Iterable[str]) -> bool:
         """Whether somebody whose answer is shown in a cell of `by` knew the answers shown in all of `cells`."""
-        past = self.judge.ledger.history
+        past = self.history
         needed = [some for cell in cells if (some := self._authors(cell))]
         return not needed or any(
             all(one & (past.ancestors[place] | 1 << place) for one in needed)
@@ -211,7 +227,6 @@ def _view(judge: Judge, ledger: Ledger, rules: MergeRules) -> View:
         current=past.order[newest] if newest is not None else _first(past),
         conflicts=tuple(one for one in found if not one.policy),
         settled=tuple(one for one in found if one.policy),
-        decisions=tuple(_decisions(judge)),
         said=said,
         edits=sum(bool(past.parents[place]) for place in edits),
         is_deleted=not is_open and shown.get(DELETED) == GONE,
@@ -274,17 +289,6 @@ def _deletion(judge: Judge, said: int) -> Iterator[Conflict]:
         sides = ((BLANK, past.latest(kept)), (GONE, gone))
         candidates = (Candidate({DELETED: cell}, judge.digests(some)) for cell, some in sides)
         yield Conflict(ConflictKind.DELETED, "", (DELETED,), tuple(candidates))
-
-
-def _decisions(judge: Judge) -> Iterator[Decision]:
-    past, ledger = judge.ledger.history, judge.ledger
-    for place, revision in enumerate(past.order):
-        if revision.kind is not RevisionKind.EDIT:
-            cells = ledger.written[place]
-            sides = {
-                cell: _sides(judge, cell, ledger.register(cell, past.ancestors[place])) for cell in cells
-            }
-            yield Decision(revision, cells, sides)
 
 
 def _first(past: History) -> Revision | None:

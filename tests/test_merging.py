@@ -25,6 +25,7 @@ FORM = """
 | | integer           | men    | Men    | . <= ${size} |                                             |             |             |               |
 | | integer           | women  | Women  |              |                                             |             |             |               |
 | | integer           | size   | Size   |              |                                             |             |             |               |
+| | integer           | limit  | Limit  | . >= ${adults} |                                           |             |             |               |
 | | integer           | income | Income |              |                                             |             |             | larger        |
 | | calculate         | adults |        |              | ${men} + ${women}                           |             |             |               |
 | | select_one l      | area   | Area   |              |                                             |             |             |               |
@@ -125,6 +126,17 @@ def test_accepting_what_does_not_fit_settles_it_until_somebody_changes_a_part_of
     tell(live, "d", "<men>2</men><size>1</size>", "a")
     kinds = {other["kind"]: other["id"] for other in desk.get("conflicts")}
     assert kinds["constraint"] == one["id"]
+
+
+def test_a_rule_about_a_total_is_about_what_the_total_is_made_of(live, desk):
+    tell(live, "a", "<men>1</men><women>1</women><adults>2</adults><size>9</size><limit>6</limit>")
+    tell(live, "b", "<men>5</men><women>1</women><adults>6</adults><size>9</size><limit>6</limit>", "a")
+    tell(live, "c", "<men>1</men><women>4</women><adults>5</adults><size>9</size><limit>6</limit>", "a")
+    one = desk.only()
+    assert (one["kind"], one["path"]) == ("constraint", "/limit")
+    assert answers(one)[0] == {"/limit": "6", "/adults": "9", "/men": "5", "/women": "4"}
+    desk.post(f"conflicts/{one['id']}/resolve", seen=one["seen"], value="9")
+    assert (desk.get("conflicts"), problems(desk)) == ([], [])
 
 
 def test_what_one_person_said_against_the_rule_is_a_problem_and_no_conflict(live, desk):
