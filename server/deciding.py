@@ -26,6 +26,8 @@ from sync.journal import Draft, Kind
 from sync.revision import RevisionKind
 
 NOTHING: Cells = {}
+Place = tuple[int, str, str]
+"""project_id, form_id, instance_id of a submission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +68,19 @@ def decide_all(node: Node, actor: Actor, rulings: Sequence[Ruling]) -> list[str]
     Of several about one submission each stands upon the one before it. Sent twice they are stored once; but what was
     undone meanwhile is decided anew.
     """
-    with reading(node.engine) as connection:
-        known = {_place(one): _known(connection, one.about) for one in rulings}
-    last: dict[tuple[int, str, str], str] = {}
+    last: dict[Place, str] = {}
     digests = []
+    with reading(node.engine) as connection:
+        withdrawn = {place: _withdrawn(connection, place) for place in map(_place, rulings)}
+        heads = {_place(one): _heads(connection, _place(one)) for one in rulings if one.upon is None}
     with writing(node.engine) as connection:
         for one in rulings:
-            heads, withdrawn = known[_place(one)]
-            upon = heads if one.upon is None else one.upon
-            if one.kind is not RevisionKind.WITHDRAWAL and _place(one) in last:
-                upon = [last[_place(one)]]
-            digest = _record(connection, actor, one, sorted(upon), withdrawn)
-            last[_place(one)] = digest
-            digests.append(digest)
+            place = _place(one)
+            upon = heads[place] if one.upon is None else one.upon
+            if one.kind is not RevisionKind.WITHDRAWAL and place in last:
+                upon = [last[place]]
+            last[place] = _record(connection, actor, one, sorted(upon), withdrawn[place])
+            digests.append(last[place])
     node.catch_up()
     return digests
 
@@ -113,14 +115,16 @@ def _record(
     return hashlib.sha256(detail).hexdigest()
 
 
-def _place(one: Ruling) -> tuple[int, str, str]:
+def _place(one: Ruling) -> Place:
     return (one.about.project_id, one.about.form_id, one.about.instance_id)
 
 
-def _known(connection: Connection, about: StoredSubmission) -> tuple[list[str], list[str]]:
-    """The digests of a submission's heads, and of what was withdrawn there so far."""
-    place = (about.project_id, about.form_id, about.instance_id)
-    revisions = submissions.list_revisions(connection, *place)
+def _heads(connection: Connection, place: Place) -> list[str]:
     past = submissions.read_history(connection, *place)
-    withdrawals = (one.digest for one in revisions if one.kind == RevisionKind.WITHDRAWAL)
-    return [past.order[head].digest for head in past.heads], sorted(withdrawals)
+    return [past.order[head].digest for head in past.heads]
+
+
+def _withdrawn(connection: Connection, place: Place) -> list[str]:
+    """What was withdrawn of a submission so far: the same decision after it is another one."""
+    revisions = submissions.list_revisions(connection, *place)
+    return sorted(one.digest for one in revisions if one.kind == RevisionKind.WITHDRAWAL)

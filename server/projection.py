@@ -10,7 +10,7 @@ import hashlib
 import logging
 import traceback
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from itertools import takewhile
 from typing import Any
 
@@ -22,6 +22,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from forms.document import ReadDocument
 from forms.entities import read_actions
 from forms.errors import InstanceError
+from forms.recheck import Recheck
+from server.merging import FormLine
 from server.store import (
     accounts,
     arrivals,
@@ -39,6 +41,7 @@ from server.store.arrivals import NewRevision, Sources
 from server.store.dialect import insert_ignore
 from server.store.engine import reading, writing
 from server.store.journal import Record
+from server.store.submissions import FormKey
 from server.store.tables import STATE, comment
 from sync.journal import Kind
 from sync.revision import Revision, RevisionKind
@@ -199,15 +202,21 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
 
 
 def _sources(connection: Connection, schemas: forms.Schemas) -> Sources:
+    """What is already stored, as one transaction sees it."""
+
     def read_again(position: int) -> NewRevision:
         record = journal.read_entry(connection, position)
         return _read_entry(connection, schemas, record, orjson.loads(record.detail))
 
-    return Sources(
-        read_again,
-        lambda form: schemas.line(connection, *form),
-        lambda form, version: schemas.logic(connection, *form, version),
-    )
+    @cache
+    def line(form: FormKey) -> FormLine:
+        return schemas.line(connection, *form)
+
+    @cache
+    def logic(form: FormKey, version: str) -> Recheck:
+        return schemas.logic(connection, *form, version)
+
+    return Sources(read_again, line, logic)
 
 
 def _project_media(

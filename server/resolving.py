@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 
 from forms import cells, instance
 from forms.cells import Cells
-from forms.merge_rules import Policy, Shape
+from forms.merge_rules import MergeRules, Policy, Shape
+from forms.schema import FormSchema
 from server.deciding import Ruling, decide_all
 from server.node import Node
 from server.permissions import Actor
@@ -31,6 +32,8 @@ from sync.revision import RevisionKind
 from sync.view import ConflictKind
 
 BULK_MAX = 1000
+Rules = tuple[FormSchema, MergeRules, Mapping[str, frozenset[str]]]
+"""Of one form version; with path → the answers of attached lists."""
 STALE = "Something came in or was decided since you looked. Look again, then decide."
 
 
@@ -151,9 +154,10 @@ def apply(node: Node, actor: Actor, project_id: int, token: str, reason: str = "
     resolved: list[str] = []
     left: dict[str, str] = {}
     with reading(node.engine) as connection:
-        found = [conflicts.find_conflict(connection, project_id, name) for name, _ in names]
-        docket = _Docket(connection, node, filter(None, found))
-        for one, (name, seen) in zip(found, names, strict=True):
+        found = conflicts.find_conflicts(connection, project_id, (name for name, _ in names))
+        docket = _Docket(connection, node, found.values())
+        for name, seen in names:
+            one = found.get(name)
             if one is None or one.seen != seen:
                 left[name] = STALE
                 continue
@@ -189,6 +193,7 @@ class _Docket:
         writers = conflicts.read_writers(connection, known)
         self._ranks = {digest: (one.stamp, digest) for digest, one in writers.items()}
         self._cases: dict[tuple[str, str], tuple[StoredSubmission, Case]] = {}
+        self._forms: dict[tuple[int, str, str], Rules] = {}
 
     def submission(self, one: StoredConflict) -> StoredSubmission:
         """Return the submission that a conflict is about."""
@@ -216,14 +221,21 @@ class _Docket:
             place = (one.project_id, one.form_id)
             about = submissions.find_submission(self._connection, *place, one.instance_id)
             assert about is not None, "a conflict belongs to a submission"
-            line = self._node.schemas.line(self._connection, *place)
-            at = line.place(about.version)
-            schema, rules = line.versions[at].schema, line.rules[at]
+            schema, rules, listed = self._read_form(*place, about.version)
             tree = instance.from_json(orjson.loads(about.answers), schema)
             shown = cells.read(tree, schema, Shape(rules.sets, rules.keys))
-            listed = self._node.schemas.logic(self._connection, *place, schema.version).listed()
             self._cases[key] = about, Case(schema, rules, shown, listed, self._ranks)
         return self._cases[key]
+
+    def _read_form(self, project_id: int, form_id: str, name: str) -> Rules:
+        version = (project_id, form_id, name)
+        if version not in self._forms:
+            line = self._node.schemas.line(self._connection, project_id, form_id)
+            at = line.place(name)
+            schema = line.versions[at].schema
+            logic = self._node.schemas.logic(self._connection, project_id, form_id, schema.version)
+            self._forms[version] = schema, line.rules[at], logic.listed()
+        return self._forms[version]
 
 
 def _get(connection: Connection, project_id: int, conflict_id: str) -> StoredConflict:

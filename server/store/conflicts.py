@@ -63,9 +63,18 @@ class Counts:
 
 def find_conflict(connection: Connection, project_id: int, conflict_id: str) -> StoredConflict | None:
     """Return the conflict of this name, None when there is none."""
-    query = select(conflict).where(conflict.c.project_id == project_id, conflict.c.id == conflict_id)
-    row = connection.execute(query).mappings().first()
-    return _stored(row) if row else None
+    return find_conflicts(connection, project_id, [conflict_id]).get(conflict_id)
+
+
+def find_conflicts(
+    connection: Connection, project_id: int, names: Iterable[str]
+) -> dict[str, StoredConflict]:
+    """Return those of these conflicts that there are, by name."""
+    found = {}
+    for some in chunks(names):
+        query = select(conflict).where(conflict.c.project_id == project_id, conflict.c.id.in_(some))
+        found.update({row["id"]: _stored(row) for row in connection.execute(query).mappings()})
+    return found
 
 
 def list_conflicts(
