@@ -96,53 +96,43 @@ class Judge:
     def _units(self) -> Iterator[Unit]:
         """Where one side changed a question, and the other what is asked because of it."""
         apart = self._past.apart(bits_of(place for places in self.registers.values() for place in places))
-        if not any(apart.values()):
+        changed_apart = [cell for cell in self.standing if any(apart[place] for place in self.registers[cell])]
+        if len(changed_apart) < 2:
             return
-        by_path: dict[str, list[str]] = {}
-        for cell in self.standing:
-            by_path.setdefault(path_of(cell), []).append(cell)
         linked = Groups()
         clashing: dict[str, None] = {}
-        pairs = list(self._pairs(by_path))
-        for controller, cell in pairs:
+        for controller, cell in self._pairs(changed_apart, changed_apart):
             if self._clash(controller, cell, apart):
-                linked.join(controller, cell)
                 clashing[controller] = None
-        if not clashing:
-            return
-        for controller, cell in pairs:
-            if controller in clashing:
-                linked.join(controller, cell)
+        for controller, cell in self._pairs(clashing, self.standing if clashing else ()):
+            linked.join(controller, cell)
         self._link_rows(linked)
         for group in linked.groups():
             unit = self._unit(group)
             if len(unit.sides) > 1:
                 yield unit
 
-    def _pairs(self, by_path: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
-        """The cells that decide whether others are asked, and those others."""
-        for path, above in self._rules.controllers.items():
-            for cell in by_path.get(path, ()) if path not in self._rules.unattended else ():
-                for other in above - self._rules.unattended:
-                    for controller in by_path.get(other, ()):
+    def _pairs(self, deciding: Iterable[str], cells: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Those of the cells that others decide to be asked, with each that does."""
+        controllers, rules = _by_path(deciding), self._rules
+        for path, some in _by_path(cells).items():
+            above = rules.controllers.get(path, NONE) if path not in rules.unattended else NONE
+            for other in above - rules.unattended:
+                for controller in controllers.get(other, ()):
+                    for cell in some:
                         if _is_same_row(cell, controller):
                             yield controller, cell
 
     def _clash(self, controller: str, cell: str, apart: dict[int, int]) -> bool:
         """Whether somebody answered a cell while another, unknown to them, changed what decides that it is asked."""
-        deciders = bits_of(self.registers[controller])
-        if not any(apart[place] & deciders for place in self.registers[cell]):
-            return False
         by_answer: dict[str, int] = {}
         for place in self.registers[controller]:
             answer = self.ledger.value(place, controller).said
             by_answer[answer] = by_answer.get(answer, 0) | 1 << place
         for place in self.registers[cell]:
-            others = apart[place]
-            if others & deciders:
-                knew = self.ledger.saw(place, controller, self.pick).said
-                if any(others & places for answer, places in by_answer.items() if answer != knew):
-                    return True
+            others = {answer for answer, places in by_answer.items() if places & apart[place]}
+            if others and others != {self.ledger.saw(place, controller, self.pick).said}:
+                return True
         return False
 
     def _link_rows(self, linked: Groups) -> None:
@@ -188,6 +178,16 @@ class Judge:
             said = tuple(answer.said for answer in answers.values())
             sides.setdefault(said, (answers, []))[1].append(place)
         return tuple(Side(answers, tuple(some)) for answers, some in sides.values())
+
+
+NONE: frozenset[str] = frozenset()
+
+
+def _by_path(cells: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        found.setdefault(path_of(cell), []).append(cell)
+    return found
 
 
 def _is_same_row(cell: str, controller: str) -> bool:
