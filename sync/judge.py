@@ -96,7 +96,9 @@ class Judge:
     def _units(self) -> Iterator[Unit]:
         """Where one side changed a question, and the other what is asked because of it."""
         apart = self._past.apart(bits_of(place for places in self.registers.values() for place in places))
-        changed_apart = [cell for cell in self.standing if any(apart[place] for place in self.registers[cell])]
+        changed_apart = [
+            cell for cell in self.standing if any(apart[place] for place in self.registers[cell])
+        ]
         if len(changed_apart) < 2:
             return
         linked = Groups()

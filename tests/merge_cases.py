@@ -10,7 +10,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import random
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,66 +22,22 @@ from hypothesis import strategies as st
 
 from forms import instance
 from forms.cells import Cell
-from forms.compile import compile_form
+from forms.compile import CompiledForm, compile_form
 from forms.fill import fill
 from forms.fill_form import prepare
 from forms.lineage import Version
+from forms.recheck import recheck
 from forms.schema import Field, FieldType, FormSchema, Group, Node, Repeat
 from server import merging
 from server.merging import FormLine, Merged, Read
 from sync.history import components
 from sync.registers import DELETED
 from sync.revision import Revision, RevisionKind
+from sync.view import Candidate, Conflict
 
 SHEETS = Path(__file__).parents[1] / "forms" / "sheets"
 SHIPPED = ("flow_monitoring_registry", "flow_monitoring_survey", "protection_needs_assessment")
-LAWS_1 = """
-| survey   |                      |         |         |                  |             |               |                |
-|          | type                 | name    | label   | relevant         | chapar::key | chapar::merge | calculation    |
-|          | start                | start   |         |                  |             |               |                |
-|          | end                  | end     |         |                  |             |               |                |
-|          | text                 | head    | Head    |                  |             |               |                |
-|          | integer              | age     | Age     |                  |             |               |                |
-|          | date                 | due     | Due     |                  |             | smaller       |                |
-|          | integer              | visits  | Visits  |                  |             | larger        |                |
-|          | text                 | note    | Note    |                  |             | later         |                |
-|          | text                 | origin  | Origin  |                  |             | first         |                |
-|          | select_one yn        | child   | Child   |                  |             |               |                |
-|          | text                 | school  | School  | ${child} = 'yes' |             |               |                |
-|          | integer              | grade   | Grade   | ${school} != ''  |             |               |                |
-|          | select_multiple need | needs   | Needs   |                  |             |               |                |
-|          | select_multiple need | told    | Told    |                  |             | union         |                |
-|          | select_multiple need | asked   | Asked   |                  |             | review        |                |
-|          | image                | photo   | Photo   |                  |             |               |                |
-|          | calculate            | double  |         |                  |             |               | ${age} * 2     |
-|          | begin_repeat         | member  | Member  |                  | row         |               |                |
-|          | calculate            | row     |         |                  |             |               | once(uuid())   |
-|          | text                 | name    | Name    |                  |             |               |                |
-|          | select_one yn        | ill     | Ill     |                  |             |               |                |
-|          | text                 | clinic  | Clinic  | ${ill} = 'yes'   |             |               |                |
-|          | begin_repeat         | visit   | Visit   |                  | v_row       |               |                |
-|          | calculate            | v_row   |         |                  |             |               | once(uuid())   |
-|          | text                 | place   | Place   |                  |             |               |                |
-|          | end_repeat           |         |         |                  |             |               |                |
-|          | end_repeat           |         |         |                  |             |               |                |
-|          | begin_repeat         | asset   | Asset   | ${child} = 'yes' |             |               |                |
-|          | text                 | thing   | Thing   |                  |             |               |                |
-|          | end_repeat           |         |         |                  |             |               |                |
-| choices  |                      |         |         |
-|          | list_name            | name    | label   |
-|          | yn                   | yes     | Yes     |
-|          | yn                   | no      | No      |
-|          | need                 | food    | Food    |
-|          | need                 | water   | Water   |
-| settings |                      |         |         |
-|          | form_title           | form_id | version |
-|          | Laws                 | laws    | 1       |
-"""
-"""Every policy, questions that depend on others, rows with and without a key and in one another, files, metadata."""
-LAWS_2 = re.sub(r"(?m)^.*\| grade .*\n", "", LAWS_1).replace("school ", "college").replace("{school}", "{college}")
-LAWS_2 = LAWS_2.replace("| laws    | 1       |", "| laws    | 2       |")
-"""The next version: one question has another name, one is not asked any more."""
-
+VECTORS = Path(__file__).parent / "vectors"
 Document = dict[str, Any]
 
 
@@ -103,8 +58,13 @@ class Fact:
 class Form:
     """A form with all its versions. seeds: documents to begin from."""
 
-    def __init__(self, name: str, line: FormLine, seeds: tuple[Document, ...]) -> None:
-        self.name, self.line, self.seeds = name, line, seeds
+    def __init__(
+        self, name: str, made: Sequence[CompiledForm], seeds: Sequence[Document], **renames: str
+    ) -> None:
+        versions = [Version(one.schema) for one in made]
+        versions[-1] = replace(versions[-1], renames={f"/{old}": f"/{new}" for old, new in renames.items()})
+        self.name, self.line, self.seeds = name, FormLine(tuple(versions)), tuple(seeds)
+        self.logic = {one.schema.version: recheck(one.schema, one.xform, lists()) for one in made}
 
     def schema(self, version: str) -> FormSchema:
         return self.line.versions[self.line.place(version)].schema
@@ -133,6 +93,28 @@ def _told(fact: Fact) -> dict[str, Any]:
         return told | {"about": one.deprecated_id, "upon": one.parents, "cells": cells}
     told |= {"edits": one.deprecated_id, "version": fact.version, "answers": fact.document}
     return told | ({"files": dict(fact.files)} if fact.files else {})
+
+
+def outcome(merged: Merged) -> dict[str, Any]:
+    """What the view of a vector must say."""
+    seen = merged.view
+    return {
+        "shown": {name: cell.text for name, cell in seen.shown.items()},
+        "open": [_contested(one) for one in seen.conflicts],
+        "settled": [_contested(one) for one in seen.settled],
+        "current": merged.current and merged.current.digest,
+        "edits": seen.edits,
+        "is_deleted": seen.is_deleted,
+        "parent_missing": seen.history.parent_missing,
+    }
+
+
+def _contested(one: Conflict) -> dict[str, Any]:
+    sides = [
+        {"cells": {name: cell.text for name, cell in side.cells.items()}, "by": list(side.writers)}
+        for side in one.candidates
+    ]
+    return {"kind": one.kind.value, "policy": one.policy, "sides": sides}
 
 
 def of_vector(told: Mapping[str, Any]) -> Case:
@@ -193,7 +175,8 @@ def merge(form: Form, facts: Sequence[Fact]) -> Merged:
     """The view of facts that are one submission; of the same fact received twice, the first receipt counts."""
     (group,) = components(fact.revision for fact in facts)
     known = {fact.revision.digest: fact for fact in facts}
-    return merging.merge(form.line, [read(form, replace(known[one.digest], revision=one)) for one in group])
+    reads = [read(form, replace(known[one.digest], revision=one)) for one in group]
+    return merging.merge(form.line, reads, form.logic.__getitem__)
 
 
 def read(form: Form, fact: Fact) -> Read:
@@ -214,7 +197,7 @@ def dump(merged: Merged) -> bytes:
             "order": [one.digest for one in past.order],
             "parents": past.parents,
             "parent_missing": past.parent_missing,
-            "current": seen.current and seen.current.digest,
+            "current": merged.current and merged.current.digest,
             "edits": seen.edits,
             "is_deleted": seen.is_deleted,
             "conflicts": [_conflict(one) for one in seen.conflicts],
@@ -226,17 +209,19 @@ def dump(merged: Merged) -> bytes:
             "shown": list(seen.shown.items()),
             "document": merged.document,
             "files": merged.files,
+            "is_single": merged.is_single,
+            "misfits": merged.misfits,
         },
         default=list,
         option=orjson.OPT_INDENT_2,
     )
 
 
-def _conflict(one: Any) -> list[Any]:
+def _conflict(one: Conflict) -> list[Any]:
     return [one.kind, one.path, one.cells, one.policy, one.state_digest, _sides(one.candidates)]
 
 
-def _sides(candidates: Sequence[Any]) -> list[Any]:
+def _sides(candidates: Sequence[Candidate]) -> list[Any]:
     return [[one.writers, list(one.cells.items())] for one in candidates]
 
 
@@ -244,19 +229,35 @@ def _sides(candidates: Sequence[Any]) -> list[Any]:
 def form(name: str) -> Form:
     """The form `laws`, in two versions, or a shipped one."""
     if name == "laws":
-        versions = [Version(compile_form(sheet.encode(), "laws.md").schema) for sheet in (LAWS_1, LAWS_2)]
-        versions[1] = replace(versions[1], renames={"/school": "/college"})
-        row = {"row": "r1", "name": "Ali", "ill": "yes", "clinic": "K", "visit": [{"v_row": "v1", "place": "P"}]}
-        seed = {"head": "Zahra", "age": "30", "child": "yes", "school": "M", "needs": "food", "member": [row]}
-        return Form(name, FormLine(tuple(versions)), (seed, {"photo": "p.jpg", "asset": [{"thing": "bed"}]}))
-    made = compile_form((SHEETS / f"{name}.xlsx").read_bytes(), f"{name}.xlsx")
-    media = {path.name: path.read_bytes() for path in (SHEETS / "media").iterdir()}
-    tablet = prepare(made.schema, made.xform, media)
+        made = [compile_form((VECTORS / f"laws-{n}.md").read_bytes(), "laws.md") for n in (1, 2)]
+        row = {
+            "row": "r1",
+            "name": "Ali",
+            "ill": "yes",
+            "clinic": "K",
+            "visit": [{"v_row": "v1", "place": "P"}],
+        }
+        seed = {
+            "head": "Zahra",
+            "age": "30",
+            "child": "yes",
+            "school": "M",
+            "needs": "food",
+            "member": [row, {"row": "r3"}],
+        }
+        return Form(name, made, [seed, {"photo": "p.jpg", "asset": [{"thing": "bed"}]}], school="college")
+    sheet = compile_form((SHEETS / f"{name}.xlsx").read_bytes(), f"{name}.xlsx")
+    tablet = prepare(sheet.schema, sheet.xform, lists())
     now = datetime(2026, 7, 1, 8, tzinfo=UTC)
     filled = [fill(tablet, now=now, chance=random.Random(seed)).xml for seed in range(6)]
-    read = [instance.to_json(instance.read(xml, made.schema).answers) for xml in filled]
+    read = [instance.to_json(instance.read(xml, sheet.schema).answers) for xml in filled]
     read = sorted((one for one in read if len(str(one)) < 6000), key=lambda one: len(str(one)))
-    return Form(name, FormLine((Version(made.schema),)), tuple(read[-2:]))
+    return Form(name, [sheet], read[-2:])
+
+
+@cache
+def lists() -> Mapping[str, bytes]:
+    return {path.name: path.read_bytes() for path in (SHEETS / "media").iterdir()}
 
 
 def upgraded(document: Document) -> Document:
@@ -370,14 +371,18 @@ def cases(draw: Draw, name: str = "laws", most: int = 7) -> Case:
                 one = _draw_edit(draw, drawn, name, focus, facts, number, count, versions)
                 twin = draw(st.sampled_from(facts)).revision.instance_id
                 edits = one.revision.deprecated_id
-                facts.append(edit(twin, edits, one.revision.stamp, one.document or {}, one.version, one.files))
+                facts.append(
+                    edit(twin, edits, one.revision.stamp, one.document or {}, one.version, one.files)
+                )
             case kind:
                 among = decisions if kind == "withdrawal" else facts
-                facts.append(draw(decisions_upon(drawn, facts, among, RevisionKind(kind), f"i{number}", focus)))
+                facts.append(
+                    draw(decisions_upon(drawn, facts, among, RevisionKind(kind), f"i{number}", focus))
+                )
     return Case(drawn, _largest(facts))
 
 
-STAMPS = st.integers(1, 9)
+STAMPS = st.integers(1, 4)
 
 
 def _draw_edit(
@@ -489,4 +494,4 @@ def _group_of(fact: Fact, facts: Sequence[Fact]) -> list[Fact]:
 def _largest(facts: Sequence[Fact]) -> tuple[Fact, ...]:
     groups = components(fact.revision for fact in facts)
     digests = {one.digest for one in max(groups, key=len)}
-    return tuple(fact for fact in facts if fact.revision.digest in digests)
+    return tuple({one.revision.digest: one for one in facts if one.revision.digest in digests}.values())

@@ -13,15 +13,18 @@ from dataclasses import replace
 from itertools import pairwise
 
 from forms.cells import BLANK, HERE, Cell, is_row, path_of, rows_of
+from forms.schema import FieldType
 from server import merging
 from server.merging import Merged
 from sync.registers import DELETED
 from sync.revision import RevisionKind
-from sync.view import Candidate, Conflict, ConflictKind
+from sync.view import Candidate, Conflict, ConflictKind, View, view
 from tests.merge_cases import Case, Fact, decide, drop, dump, edit, merge, put, read, resaved, slots
 from tests.merge_oracle import Oracle
 
 Law = Callable[[Case, random.Random], None]
+EXAMPLES = 40
+"""How many histories `make test` tries each law with."""
 
 
 def receiving_again_changes_nothing(case: Case, chance: random.Random) -> None:
@@ -53,13 +56,15 @@ def receive(node: dict[str, Fact], batch: Sequence[Fact]) -> None:
 
 def the_view_is_what_the_rules_say(case: Case, _: random.Random) -> None:
     """Registers, what is shown of each, and what is contested, as the slow oracle has them (questions stand alone)."""
-    oracle, merged = ask(case)
+    oracle, seen = ask(case)
     everybody = oracle.standing
     shown = {cell: oracle.shown(cell, everybody) for cell in oracle.cells(everybody)}
     gone = {cell for cell, answer in shown.items() if is_row(cell) and not answer.said}
-    here = {cell: answer for cell, answer in shown.items() if cell not in gone and gone.isdisjoint(rows_of(cell))}
+    here = {
+        cell: answer for cell, answer in shown.items() if cell not in gone and gone.isdisjoint(rows_of(cell))
+    }
     told = {cell: answer for cell, answer in here.items() if answer.said and cell != DELETED}
-    assert dict(merged.view.shown) == told
+    assert dict(seen.shown) == told
     contested: dict[str, dict[str, set[str]]] = {}
     for cell in {cell for cell in shown if gone.isdisjoint(rows_of(cell))}:
         sides: dict[str, set[str]] = {}
@@ -69,25 +74,14 @@ def the_view_is_what_the_rules_say(case: Case, _: random.Random) -> None:
             contested[cell] = sides
     found = {
         one.cells[0]: {side.cells[one.cells[0]].said: set(side.writers) for side in one.candidates}
-        for one in (*merged.view.conflicts, *merged.view.settled)
+        for one in (*seen.conflicts, *seen.settled)
         if one.kind is not ConflictKind.DELETED
     }
     assert found == contested
 
 
-def ask(case: Case) -> tuple[Oracle, Merged]:
+def ask(case: Case) -> tuple[Oracle, View]:
     """The oracle of a case and its view, where no question depends on another."""
-    line = case.form.line
-    rules = tuple(replace(one, controllers={}) for one in line.rules)
-    line.__dict__["rules"], kept = rules, line.rules
-    try:
-        merged = merge(case.form, case.facts)
-        return oracle_of(case), merged
-    finally:
-        line.__dict__["rules"] = kept
-
-
-def oracle_of(case: Case) -> Oracle:
     line = case.form.line
     newest = max((line.place(one.version) for one in case.facts if one.document is not None), default=-1)
     newest %= len(line.versions)
@@ -95,7 +89,9 @@ def oracle_of(case: Case) -> Oracle:
     receive(earliest, case.facts)
     reads = [read(case.form, fact) for fact in earliest.values()]
     snapshots = {one.revision.digest: merging._snapshot(line, one, newest) for one in reads}
-    return Oracle([one.revision for one in reads], snapshots, line.rules[newest])
+    rules = replace(line.rules[newest], controllers={})
+    revisions = [one.revision for one in reads]
+    return Oracle(revisions, snapshots, rules), view(revisions, snapshots, rules)
 
 
 def no_answer_disappears(case: Case, _: random.Random) -> None:
@@ -105,7 +101,7 @@ def no_answer_disappears(case: Case, _: random.Random) -> None:
     deleted who knew it.
     """
     merged = merge(case.form, case.facts)
-    seen, past, ledger = merged.view, merged.view.history, merged.view.ledger
+    seen, past, ledger = merged.view, merged.view.history, merged.view.judge.ledger
     told = {(cell, answer.said) for cell, answer in seen.shown.items()}
     told |= {pair for one in (*seen.conflicts, *seen.settled) for pair in said_in(one.candidates)}
     for decision in seen.decisions:
@@ -189,11 +185,13 @@ def deciding_everything_leaves_no_conflict(case: Case, chance: random.Random) ->
         return
     after = merge(case.form, [*case.facts, *decided, late])
     place = [one.digest for one in after.view.history.order].index(late.revision.digest)
-    opened = set(after.view.ledger.written[place])
+    opened = set(after.view.judge.ledger.written[place])
     opened |= {row for cell in opened for row in rows_of(cell)}
     controllers = case.form.line.rules[-1].controllers
     for conflict in after.view.conflicts:
-        reasons = {path for cell in conflict.cells for path in (*controllers.get(path_of(cell), ()), path_of(cell))}
+        reasons = {
+            path for cell in conflict.cells for path in (*controllers.get(path_of(cell), ()), path_of(cell))
+        }
         assert conflict.kind is ConflictKind.DELETED or not reasons.isdisjoint(map(path_of, opened))
         assert any(late.revision.digest in side.writers for side in conflict.candidates)
 
@@ -259,7 +257,7 @@ def an_undone_decision_was_never_made(case: Case, chance: random.Random) -> None
     before = merge(case.form, case.facts)
     upon = chance.sample(case.facts, chance.randint(1, len(case.facts)))
     kind = chance.choice([RevisionKind.RESOLUTION, RevisionKind.TOMBSTONE, RevisionKind.RESTORE])
-    cells = {cell: BLANK for cell in list(before.view.shown)[:2]} if kind is RevisionKind.RESOLUTION else {}
+    cells = dict.fromkeys(list(before.view.shown)[:2], BLANK) if kind is RevisionKind.RESOLUTION else {}
     stamps = [chance.randint(1, 9) for _ in range(3)]
     made = decide(kind, "made", upon, stamps[0], cells)
     undone = decide(RevisionKind.WITHDRAWAL, "undone", [made], stamps[1])
@@ -279,13 +277,15 @@ def rows_are_known_by_their_key(case: Case, chance: random.Random) -> None:
     ]
     after = merge(case.form, shuffled)
     assert dict(after.view.shown) == dict(before.view.shown)
-    assert sorted(map(str, map(what, after.view.conflicts))) == sorted(map(str, map(what, before.view.conflicts)))
+    assert sorted(map(str, map(what, after.view.conflicts))) == sorted(
+        map(str, map(what, before.view.conflicts))
+    )
     late = changed_once(case, chance, "late", 99)
     if late is None:
         return
     seen = merge(case.form, [*case.facts, late]).view
     place = [one.digest for one in seen.history.order].index(late.revision.digest)
-    rows = {next(rows_of(cell), cell) for cell in seen.ledger.written[place] if "[" in cell}
+    rows = {next(rows_of(cell), cell) for cell in seen.judge.ledger.written[place] if "[" in cell}
     is_first = seen.history.parents[place] == ()
     assert is_first or len(rows) <= 1
 
@@ -314,7 +314,9 @@ def deleting_hides_no_edit_made_apart(case: Case, chance: random.Random) -> None
         return
     after = merge(case.form, [*case.facts, gone, late]).view
     place = [one.digest for one in after.history.order].index(late.revision.digest)
-    if any(path_of(cell) not in case.form.line.rules[-1].unattended for cell in after.ledger.written[place]):
+    if any(
+        path_of(cell) not in case.form.line.rules[-1].unattended for cell in after.judge.ledger.written[place]
+    ):
         assert not after.is_deleted
         assert any(one.kind is ConflictKind.DELETED for one in after.conflicts)
 
@@ -322,7 +324,7 @@ def deleting_hides_no_edit_made_apart(case: Case, chance: random.Random) -> None
 def answers_that_depend_stand_together(case: Case, _: random.Random) -> None:
     """What is shown of a question beside what decides that it is asked, one person saw together."""
     merged = merge(case.form, case.facts)
-    seen, past, ledger = merged.view, merged.view.history, merged.view.ledger
+    seen, past, ledger = merged.view, merged.view.history, merged.view.judge.ledger
     edits = [fact for fact in case.facts if fact.document is not None]
     newest = max((case.form.line.place(fact.version) for fact in edits), default=-1)
     rules = case.form.line.rules[newest]
@@ -341,8 +343,34 @@ def answers_that_depend_stand_together(case: Case, _: random.Random) -> None:
 
 def _saw(merged: Merged, place: int, cell: str) -> str:
     """What somebody saw in a cell where they had no part in a conflict."""
-    ledger = merged.view.ledger
-    return ledger.saw(place, cell, lambda cell, register: ledger.value(register[-1], cell) if register else BLANK).said
+    ledger = merged.view.judge.ledger
+    return ledger.saw(
+        place, cell, lambda cell, register: ledger.value(register[-1], cell) if register else BLANK
+    ).said
+
+
+def choices_ticked_apart_are_joined(case: Case, chance: random.Random) -> None:
+    """Of a select_multiple that no other question depends on, whoever ticks what."""
+    edits = [fact for fact in case.facts if fact.document is not None and not _has_elder(fact, case.facts)]
+    if not edits:
+        return
+    base = chance.choice(edits)
+    schema = case.form.schema(base.version)
+    for field in schema.fields:
+        if field.type is not FieldType.SELECT_MULTIPLE or field.merge not in {"", "union"} or field.relevant:
+            continue
+        if not field.choices or field.path.count("/") > 1:
+            continue
+        ticked = str((base.document or {}).get(field.name, "")).split()
+        free = [one.name for one in field.choices.choices if one.name not in ticked]
+        facts = list(case.facts)
+        for number, choice in enumerate(free[:2]):
+            document = (base.document or {}) | {field.name: " ".join([*ticked, choice])}
+            facts.append(
+                edit(f"tick{number}", base.revision.instance_id, 90 + number, document, base.version)
+            )
+        shown = str(merge(case.form, facts).document.get(field.name, "")).split()
+        assert set(shown).issuperset(free[:2])
 
 
 LAWS: tuple[Law, ...] = (
@@ -357,4 +385,5 @@ LAWS: tuple[Law, ...] = (
     rows_are_known_by_their_key,
     deleting_hides_no_edit_made_apart,
     answers_that_depend_stand_together,
+    choices_ticked_apart_are_joined,
 )
