@@ -356,7 +356,7 @@ def cases(draw: Draw, name: str = "laws", most: int = 7) -> Case:
     drawn = form(name)
     versions = [version.schema.version for version in drawn.line.versions]
     focus = draw(focuses(name))
-    count = draw(st.integers(2, most))
+    count = draw(st.sampled_from(range(3, most + 1)))
     facts: list[Fact] = []
     for number in range(count):
         decisions = [fact for fact in facts if fact.document is None]
@@ -395,7 +395,8 @@ def _draw_edit(
     count: int,
     versions: Sequence[str],
 ) -> Fact:
-    opened = draw(st.integers(0, count - 1)) if number else draw(st.sampled_from([None, None, 0]))
+    known_or_not = st.sampled_from([*[0] * count, *range(count)])
+    opened = draw(known_or_not) if number else draw(st.sampled_from([None, None, None, 0]))
     edits = f"i{opened}" if opened is not None else None
     known = {fact.revision.instance_id: fact for fact in facts if fact.document is not None}
     parent = known.get(edits or "")
@@ -404,7 +405,7 @@ def _draw_edit(
     document = copy.deepcopy(before or {})
     if name == "laws" and version == "2":
         document = upgraded(document)
-    changes = draw(st.integers(0 if number else 1, 3))
+    changes = draw(st.integers(1, 3))
     return edit(
         f"i{number}",
         edits,
@@ -432,15 +433,14 @@ def changed(
 
 @st.composite
 def focuses(draw: Draw, name: str) -> tuple[str, ...]:
-    """A few questions that everybody changes; often one with what decides that it is asked."""
+    """A few questions that everybody changes; or one with what decides that it is asked."""
     drawn = form(name)
     paths = sorted({path for version in drawn.line.versions for path in slots(name, version.schema.version)})
-    some = draw(st.lists(st.sampled_from(paths), min_size=1, max_size=3))
     controllers = drawn.line.rules[0].controllers
-    if controllers and draw(st.booleans()):
-        below = draw(st.sampled_from(sorted(controllers)))
-        some += [below, *sorted(controllers[below])[:2]]
-    return tuple(dict.fromkeys(some))
+    if not controllers or draw(st.booleans()):
+        return tuple(draw(st.lists(st.sampled_from(paths), min_size=1, max_size=3)))
+    below = draw(st.sampled_from(sorted(controllers)))
+    return (below, *sorted(controllers[below])[:2])
 
 
 def resaved(fact: Fact, name: str, stamp: int, facts: Sequence[Fact]) -> Fact:

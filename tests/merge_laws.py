@@ -23,7 +23,7 @@ from tests.merge_cases import Case, Fact, decide, drop, dump, edit, merge, put, 
 from tests.merge_oracle import Oracle
 
 Law = Callable[[Case, random.Random], None]
-EXAMPLES = 40
+EXAMPLES = 100
 """How many histories `make test` tries each law with."""
 
 
