@@ -22,7 +22,14 @@ def open_engine(data: Path, database_url: str = "") -> Engine:
     """Return the engine of the store: `database_url`, or `chapar.sqlite` in `data`. Creates no tables."""
     if database_url:
         return create_engine(
-            database_url, pool_size=POOL_SIZE, max_overflow=8, pool_pre_ping=True, hide_parameters=True
+            database_url,
+            connect_args={
+                "prepare_threshold": None
+            },  # pgbouncer in transaction mode gives each one another server
+            pool_size=POOL_SIZE,
+            max_overflow=8,
+            pool_pre_ping=True,
+            hide_parameters=True,
         )
     engine = create_engine(
         f"sqlite:///{data / 'chapar.sqlite'}",

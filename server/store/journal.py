@@ -7,9 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import accumulate
-from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -23,27 +21,23 @@ from sync.journal import GENESIS, Draft, Entry, Head, Kind, seal
 KEYS_PER_QUERY = 500
 PAGE = 100
 
-# The hot path speaks to the driver: for a single arrival SQLAlchemy's statements cost three times the commit.
-_LOCK = "SELECT origin, epoch, position, seq, hash, stamp FROM node"
-_MOVE_END = "UPDATE node SET position = ?, seq = ?, hash = ?, stamp = ?"
-_COLUMNS = (
-    "position",
-    "origin",
-    "epoch",
-    "seq",
-    "hash",
-    "stamp",
-    "kind",
-    "project_id",
-    "key",
-    "payload_hash",
-    "detail",
-    "codec",
-    "size",
-    "body",
-)
-_INSERT = f"INSERT INTO journal ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
-_KNOWN = "SELECT key FROM journal WHERE key IN ({})"
+# The hot path speaks to the driver: for a single arrival SQLAlchemy's statements cost more than theirs.
+_COLUMNS = {
+    "position": "int8",
+    "origin": "text",
+    "epoch": "text",
+    "seq": "int8",
+    "hash": "bytea",
+    "stamp": "int8",
+    "kind": "text",
+    "project_id": "int4",
+    "key": "bytea",
+    "payload_hash": "bytea",
+    "detail": "bytea",
+    "codec": "int8",
+    "size": "int8",
+    "body": "bytea",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +62,7 @@ def create_node(connection: Connection) -> None:
 
 def lock(connection: Connection) -> None:
     """Wait for whoever appends; nobody else does until this transaction ends."""
-    run = _Driver(connection)
-    run.rows(_LOCK + run.for_update)
+    _Driver(connection).lock()
 
 
 def append(
@@ -81,11 +74,12 @@ def append(
     `seq` and `position` dense in any number of processes. stamps: to give instead of the clock's.
     """
     run = _Driver(connection)
-    origin, epoch, position, seq, end, stamp = run.rows(_LOCK + run.for_update)[0]
+    origin, epoch, position, seq, end, stamp = run.lock()
     fresh, places = _leave_out_known(connection, drafts, position)
     if not fresh:
         return places
-    head = Head(origin, epoch, seq, bytes(end), stamp)
+    head = Head(origin, epoch, seq, end, stamp)
+    entries = list(seal(head, fresh, stamps or _stamps(stamp)))
     packed = [bodies.pack(connection, draft.project_id, draft.form_id, draft.body) for draft in fresh]
     rows = [
         (
@@ -104,38 +98,55 @@ def append(
             len(entry.draft.body),
             body,
         )
-        for place, (entry, (codec, body)) in enumerate(
-            zip(seal(head, fresh, stamps or _stamps(stamp)), packed, strict=True), position + 1
-        )
+        for place, (entry, (codec, body)) in enumerate(zip(entries, packed, strict=True), position + 1)
     ]
-    run.many(_INSERT, rows)
-    position, _, _, seq, end, stamp, *_ = rows[-1]
-    run.one(_MOVE_END, (position, seq, end, stamp))
+    run.insert(rows)
+    last = entries[-1]
+    run.move_end(position + len(entries), last.seq, last.hash, last.stamp)
     return places
 
 
 class _Driver:
-    """The driver's own cursor inside a transaction of SQLAlchemy's; statements are written with `?`."""
+    """The driver's own cursor inside a transaction of SQLAlchemy's."""
 
     def __init__(self, connection: Connection) -> None:
         self._cursor = connection.connection.cursor()
         self._is_postgresql = connection.dialect.name == "postgresql"
-        self.for_update = " FOR UPDATE" if self._is_postgresql else ""
 
-    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
-        self.one(statement, values)
-        return list(self._cursor.fetchall())
+    def lock(self) -> tuple[str, str, int, int, bytes, int]:
+        """Wait for whoever appends, and return where the log ends: origin, epoch, position, seq, hash, stamp."""
+        self._cursor.execute(_LOCK + " FOR UPDATE" if self._is_postgresql else _LOCK)
+        origin, epoch, position, seq, end, stamp = self._cursor.fetchone()  # type: ignore[misc]
+        return origin, epoch, position, seq, bytes(end), stamp
 
-    def one(self, statement: str, values: Sequence[object] = ()) -> None:
-        self._cursor.execute(_spelled(statement) if self._is_postgresql else statement, values)
+    def known(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Return those of these keys that are there."""
+        if self._is_postgresql:
+            self._cursor.execute(f"{_KNOWN} = ANY(%b::bytea[])", [keys])
+        else:
+            self._cursor.execute(f"{_KNOWN} IN ({', '.join('?' * len(keys))})", keys)
+        return {bytes(key) for (key,) in self._cursor.fetchall()}
 
-    def many(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
-        self._cursor.executemany(_spelled(statement) if self._is_postgresql else statement, rows)
+    def insert(self, rows: Sequence[Sequence[object]]) -> None:
+        """Add entries: on PostgreSQL as one row of arrays, which it takes in a third of the time."""
+        if self._is_postgresql:
+            self._cursor.execute(_INSERT_ARRAYS, [list(column) for column in zip(*rows, strict=True)])
+        else:
+            self._cursor.executemany(_INSERT, rows)
+
+    def move_end(self, position: int, seq: int, end: bytes, stamp: int) -> None:
+        """Say where the log ends now."""
+        self._cursor.execute(
+            _MOVE_END.replace("?", "%s") if self._is_postgresql else _MOVE_END, (position, seq, end, stamp)
+        )
 
 
-@cache
-def _spelled(statement: str) -> str:
-    return statement.replace("?", "%s")
+_LOCK = "SELECT origin, epoch, position, seq, hash, stamp FROM node"
+_KNOWN = "SELECT key FROM journal WHERE key"
+_MOVE_END = "UPDATE node SET position = ?, seq = ?, hash = ?, stamp = ?"
+_INTO = f"INSERT INTO journal ({', '.join(_COLUMNS)})"
+_INSERT = f"{_INTO} VALUES ({', '.join('?' * len(_COLUMNS))})"
+_INSERT_ARRAYS = f"{_INTO} SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _COLUMNS.values())})"  # noqa: S608
 
 
 def head_position(connection: Connection) -> int:
@@ -249,8 +260,7 @@ def list_known(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:
     run, known = _Driver(connection), set[bytes]()
     for start in range(0, len(keys), KEYS_PER_QUERY):
         some = keys[start : start + KEYS_PER_QUERY]
-        found = run.rows(_KNOWN.format(", ".join("?" * len(some))), some)
-        known.update(bytes(key) for (key,) in found)
+        known |= run.known(some)
     return known
 
 
