@@ -15,6 +15,7 @@ from itertools import takewhile
 from typing import Any
 
 import orjson
+from obstore.exceptions import BaseError
 from sqlalchemy import Connection, Engine, delete
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -63,7 +64,15 @@ ARRIVED = frozenset(
     }
 )
 
-NOT_THE_ENTRY = (OperationalError, InterfaceError, InternalError, PoolTimeoutError, OSError, MemoryError)
+NOT_THE_ENTRY = (
+    OperationalError,
+    InterfaceError,
+    InternalError,
+    PoolTimeoutError,
+    BaseError,  # a list that a form reads cannot be fetched
+    OSError,
+    MemoryError,
+)
 """The database's or the machine's trouble: to be tried again, not to be blamed on an entry."""
 
 log = logging.getLogger("chapar.projection")
