@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import uvicorn
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 
 from forms.compile import compile_form
@@ -30,7 +30,8 @@ from server.publishing import publish
 from server.settings import Settings
 from server.setup import PROJECT_ID, ensure_project
 from server.store import accounts
-from server.store.engine import writing
+from server.store.engine import reading, writing
+from server.store.tables import STATE
 
 PASSWORD = "correct horse battery"
 HOUSEHOLD = """
@@ -215,3 +216,11 @@ def send(live: Live, xml: bytes, files: dict[str, bytes] | None = None, url: str
     return live.client.post(
         f"{url or live.tablet_url}/submission", files=parts, headers={"X-OpenRosa-Version": "1.0"}
     )
+
+
+def state_of(node: Node) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of every derived table."""
+    with reading(node.engine) as connection:
+        return {
+            table.name: sorted(map(tuple, connection.execute(select(table))), key=repr) for table in STATE
+        }

@@ -6,13 +6,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from conftest import Live, household, send
+from conftest import Live, household, send, state_of
 
 from server import projection
 from server.auth import hash_password
 from server.store import accounts
 from server.store.engine import reading, writing
-from server.store.tables import STATE
 
 PASSWORD = "correct horse battery"
 EXTRA = "<head>{}</head><consent>{}</consent>"
@@ -272,15 +271,6 @@ def test_bulk_tells_what_a_rule_does_not_suit(live, desk):
     assert desk.size() == "6"
 
 
-def rows(live: Live) -> dict[str, list[Any]]:
-    from sqlalchemy import select
-
-    with reading(live.node.engine) as connection:
-        return {
-            table.name: sorted(map(tuple, connection.execute(select(table))), key=repr) for table in STATE
-        }
-
-
 def test_state_with_conflicts_decided_and_undone_is_rebuilt_row_for_row(live, desk):
     for number in range(3):
         two_edits(live, f"uuid:{number}")
@@ -288,7 +278,7 @@ def test_state_with_conflicts_decided_and_undone_is_rebuilt_row_for_row(live, de
     for one in (first, second):
         desk.post(f"conflicts/{one['id']}/resolve", seen=one["seen"], value="8")
     desk.post(f"conflicts/{first['id']}/undo")
-    before = rows(live)
+    before = state_of(live.node)
     projection.rebuild(live.node.engine, live.node.schemas)
-    assert rows(live) == before
+    assert state_of(live.node) == before
     assert before["conflict_side"]

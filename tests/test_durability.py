@@ -18,7 +18,7 @@ import httpx2
 import orjson
 import pytest
 from child import Child, chapar, prepare, started
-from conftest import HOUSEHOLD, Live, household, send, wait_for
+from conftest import HOUSEHOLD, Live, household, send, state_of, wait_for
 from sqlalchemy import delete, select
 
 from server import projection
@@ -224,32 +224,25 @@ def test_commands_beside_a_running_server_are_seen_by_it(settings, tmp_path):
         assert len(list((tmp_path / "out").glob("*.csv"))) == 2
 
 
-def rows(node: Node) -> dict[str, list[tuple[object, ...]]]:
-    with reading(node.engine) as connection:
-        return {
-            table.name: sorted(map(tuple, connection.execute(select(table))), key=repr) for table in STATE
-        }
-
-
 def test_state_rebuilt_from_the_journal_is_the_same_row_for_row(live):
     mixed_load(live, random.Random(7))
     live.node.catch_up()
-    before = rows(live.node)
+    before = state_of(live.node)
     assert all(before[name] for name in ("submission", "revision", "attachment", "quarantine", "form_media"))
     projection.rebuild(live.node.engine, live.node.schemas)
-    assert rows(live.node) == before
+    assert state_of(live.node) == before
     check_chain(live.node)
 
 
 def test_a_rebuild_that_was_cut_off_is_finished_by_the_next_start(live):
     mixed_load(live, random.Random(8))
     live.node.catch_up()
-    before = rows(live.node)
+    before = state_of(live.node)
     with writing(live.node.engine) as connection:
         for table in STATE:
             connection.execute(delete(table))
     live.node.catch_up()
-    assert rows(live.node) == before
+    assert state_of(live.node) == before
 
 
 def mixed_load(live: Live, chance: random.Random) -> None:

@@ -38,7 +38,7 @@ SLOTS = [
     slots("laws", "1")[path] for path in ("/head", "/age", "/child", "/school", "/needs", "/member/name")
 ]
 NODES = ("post-1", "post-2", "centre")
-RUNS = 25
+RUNS = 40
 Place = tuple[str, str, int]
 """origin, epoch, seq."""
 
@@ -283,7 +283,7 @@ def run(examples: int, steps: int) -> None:
 
 
 def test_whatever_happens_nodes_in_step_show_the_union():
-    run(RUNS, 20)
+    run(RUNS, 30)
 
 
 @pytest.mark.soak
