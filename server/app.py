@@ -30,6 +30,7 @@ from server.api import (
     form_definitions,
     forms,
     forms_diff,
+    key_conflicts,
     removals,
     reviews,
     sessions,
@@ -93,6 +94,7 @@ class Application:
             exports.router,
             submissions.router,
             conflicts.router,
+            key_conflicts.router,
             diffs.router,
         ):
             app.include_router(router, prefix="/v1")

@@ -24,6 +24,7 @@ TITLES = {
     400.16: "The form has warnings",
     400.19: "The edit does not say what it edits",
     400.28: "The entity has faults",
+    400.31: "The decision does not suit the records",
     400.32: "There is no conflict",
     401.2: "Not signed in",
     403.1: "Not allowed",

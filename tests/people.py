@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import httpx2
 from conftest import Live
 
@@ -24,6 +26,12 @@ class People:
         self._base = f"{live.url}/v1/projects/1/forms/{form_id}"
         self.headers = {role: self._sign_in(role) for role in Role}
         live.node.catch_up()
+
+    def at(self, form_id: str) -> People:
+        """The same people at another form."""
+        other = copy(self)
+        other._base = f"{self._live.url}/v1/projects/1/forms/{form_id}"
+        return other
 
     def get(self, path: str, role: Role = Role.COORDINATOR) -> httpx2.Response:
         return self._ask("GET", path, None, role)

@@ -23,6 +23,7 @@ MEMBERS_MAX = 100
 class StoredKeyConflict:
     """See `server.store.tables.reviews.KeyConflict`. instance_ids: JSON."""
 
+    project_id: int
     form_id: str
     duplicate_key: str
     state: str
@@ -79,6 +80,18 @@ def list_distinctions(connection: Connection, form: FormKey, roots: Iterable[str
         for row in sorted(rows.values(), key=lambda row: (row["stamp"], row["id"]))
         if row["id"] in held
     ]
+
+
+def last_distinction(connection: Connection, form: FormKey, instance_ids: Iterable[str]) -> str:
+    """Return the id of the last word about exactly these submissions, "" when there is none."""
+    wanted = orjson.dumps(sorted(instance_ids)).decode()
+    query = select(distinction.c.id).where(
+        *of_form(distinction, form),
+        distinction.c.instance_id == min(instance_ids),
+        distinction.c.instance_ids == wanted,
+    )
+    last = query.order_by(distinction.c.stamp.desc(), distinction.c.id.desc()).limit(1)
+    return connection.execute(last).scalar() or ""
 
 
 def keys_of(connection: Connection, form: FormKey, roots: Iterable[str]) -> set[str]:
