@@ -20,6 +20,7 @@ check: .venv/.installed
 
 bench: .venv/.installed
 	$(RUN)/python -m benchmarks.ingest
+	$(RUN)/python -m benchmarks.merge
 
 soak: .venv/.installed
 	CHAPAR_SOAK=1 $(RUN)/pytest -m soak -n 0

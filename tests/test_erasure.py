@@ -8,10 +8,10 @@ import re
 import orjson
 import pytest
 from child import chapar
-from conftest import HOUSEHOLD, Live, household, send, serving, wait_for
+from conftest import HOUSEHOLD, Live, household, send, serving, state_of, wait_for
 from people import People
 from sqlalchemy import select
-from test_durability import check_chain, rows
+from test_durability import check_chain
 
 from server import erasing, intake, projection
 from server.exports.folder import export_form
@@ -98,7 +98,7 @@ def test_an_erased_record_is_nowhere_any_more(live, people, tmp_path):
     assert b"uuid:other" in payloads(live)
     assert files_with(live, NAME) == []
     assert not live.node.blobs.has(hashlib.sha256(b"face").hexdigest())
-    state = rows(live.node)
+    state = state_of(live.node)
     assert NAME not in repr(state)
     assert [len(state[name]) for name in ("submission", "revision", "attachment", "comment", "review")] == [
         1,
@@ -159,11 +159,11 @@ def test_the_same_bytes_in_quarantine_go_too(live, people):
     assert live.client.post(url, content=named(), headers=headers).status_code == 202
     send(live, named())
     erase(people)
-    assert rows(live.node)["quarantine"] == []
+    assert state_of(live.node)["quarantine"] == []
     assert live.client.post(url, content=named() + b" ", headers=headers).status_code == 202
     live.node.catch_up()
     wait_for(lambda: sweep(live.node.engine, live.node.blobs))
-    assert rows(live.node)["quarantine"] == []
+    assert state_of(live.node)["quarantine"] == []
     assert NAME.encode() not in payloads(live)
 
 
@@ -185,9 +185,9 @@ def test_erasure_and_rebuild_give_the_same_state(live, people):
     send(live, named("uuid:2", "uuid:1"))
     live.node.catch_up()
     wait_for(lambda: sweep(live.node.engine, live.node.blobs))
-    before = rows(live.node)
+    before = state_of(live.node)
     projection.rebuild(live.node.engine, live.node.schemas)
-    assert rows(live.node) == before
+    assert state_of(live.node) == before
 
 
 def test_what_was_cut_off_before_the_bytes_were_dropped_is_finished_by_the_next_server(node):

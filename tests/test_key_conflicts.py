@@ -7,9 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Live, household, send
+from conftest import Live, household, send, state_of
 from people import People
-from test_durability import rows
 from typer.testing import CliRunner
 
 from forms.compile import compile_form
@@ -158,7 +157,7 @@ def test_only_who_may_export_personal_answers_sees_them(live, people):
         for role in (Role.COORDINATOR, Role.ADMINISTRATOR)
     ]
     assert seen == [None, "Gulnar"]
-    assert "Gulnar" not in repr(rows(live.node)["key_conflict"])
+    assert "Gulnar" not in repr(state_of(live.node)["key_conflict"])
 
 
 def test_a_soft_key_only_shows_the_pair(live, people):
@@ -207,9 +206,9 @@ def test_decisions_are_the_same_after_a_rebuild(live, people):
         one = people.get(f"key-conflicts/{key}").json()
         decision = {"distinct": True} if number else {"keep": one["instanceIds"][0]}
         assert people.post(f"key-conflicts/{key}/decide", seen=one["seen"], **decision).status_code == 200
-    before = rows(live.node)
+    before = state_of(live.node)
     projection.rebuild(live.node.engine, live.node.schemas)
-    assert rows(live.node) == before
+    assert state_of(live.node) == before
 
 
 def test_a_key_that_too_many_share_is_counted_and_nothing_is_decided(live, people, monkeypatch):
