@@ -17,11 +17,12 @@ from pathlib import Path
 import httpx2
 import pytest
 import uvicorn
+from argon2 import PasswordHasher
 from sqlalchemy import create_engine, select
 from sqlalchemy.engine import make_url
 
 from forms.compile import compile_form
-from server import enrolment, publishing
+from server import auth, enrolment, publishing
 from server.app import Application
 from server.auth import hash_password
 from server.node import Node, open_node
@@ -68,6 +69,16 @@ def sheets_compiled_here() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publishing, "compile_apart", cache(compile_form))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def passwords_hashed_cheaply() -> Iterator[None]:
+    """Hash with argon2id as ever, but in a millisecond: most tests sign somebody in."""
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(auth, "_hasher", cheap)
+        patch.setattr(auth, "_nobody", cheap.hash("nobody"))
         yield
 
 

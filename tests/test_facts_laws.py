@@ -171,7 +171,7 @@ def projected(node: Node) -> object:
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(facts=facts(), data=st.data())
 def test_any_order_and_repetition_of_what_was_said_gives_the_same_state(slots, facts, data):
     stamped = [((number + 1) << 16, fact) for number, fact in enumerate(facts)]

@@ -38,7 +38,7 @@ SLOTS = [
     slots("laws", "1")[path] for path in ("/head", "/age", "/child", "/school", "/needs", "/member/name")
 ]
 NODES = ("post-1", "post-2", "centre")
-RUNS = 40
+RUNS = 25
 Place = tuple[str, str, int]
 """origin, epoch, seq."""
 
@@ -116,7 +116,7 @@ class World(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.count = 0
+        self.count = 1  # the epochs that the nodes begin with
         self.nodes = [Node(name, Head(name, f"{name}-1")) for name in NODES]
         self.cut: set[frozenset[str]] = set()
         self.sent: list[Draft] = []

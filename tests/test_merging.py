@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import Live, send
-from test_api_conflicts import Desk, answers, rows
+from conftest import Live, send, state_of
+from test_api_conflicts import Desk, answers
 
 from server import projection
 from server.evolution import Consent
@@ -157,9 +157,9 @@ def test_what_is_looked_up_follows_the_decision_and_the_list(live, desk):
     set_media(live.node, 1, "f", "places.csv", b"code,name\na,Zaranj city\n")
     live.node.catch_up()
     assert [row["place"] for row in shown(desk)] == ["Zaranj city"]
-    before = rows(live)
+    before = state_of(live.node)
     projection.rebuild(live.node.engine, live.node.schemas)
-    assert rows(live) == before
+    assert state_of(live.node) == before
 
 
 def test_a_question_and_what_is_asked_because_of_it_are_decided_together(live, desk):
