@@ -22,7 +22,7 @@ from server.permissions import Actor
 from server.store import journal, submissions
 from server.store.engine import reading, writing
 from server.store.submissions import StoredSubmission
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 from sync.revision import RevisionKind
 
 NOTHING: Cells = {}
@@ -109,7 +109,7 @@ def _record(
             "received_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
     )
-    (place,) = journal.append(connection, [Draft(Kind.DECISION, one.about.project_id, key, detail)])
+    (place,) = journal.append(connection, [Fact(Kind.DECISION, one.about.project_id, key, detail)])
     if place is None:
         detail = journal.read_by_key(connection, key).detail
     return hashlib.sha256(detail).hexdigest()

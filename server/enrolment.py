@@ -22,7 +22,7 @@ from server.openrosa import digest
 from server.store import journal
 from server.store.drafts import FormDraft
 from server.store.engine import writing
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 
 PASSWORD_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # noqa: S105  (no characters that look alike)
 PASSWORD_CHARS = 16
@@ -106,9 +106,9 @@ def qr_png(content: bytes) -> bytes:
 
 
 def _append(node: Node, project_id: int, detail: Mapping[str, str | int]) -> int:
-    draft = Draft(Kind.APP_USER, project_id, None, orjson.dumps(detail))
+    fact = Fact(Kind.APP_USER, project_id, None, orjson.dumps(detail))
     with writing(node.engine) as connection:
-        (position,) = journal.append(connection, [draft])
-    assert position is not None, "a draft without key is never a repeat"
+        (position,) = journal.append(connection, [fact])
+    assert position is not None, "a fact without key is never a repeat"
     node.catch_up(position)
     return position

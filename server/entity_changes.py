@@ -23,7 +23,7 @@ from server.store.datasets import StoredDataset
 from server.store.engine import reading, writing
 from server.store.entities import StoredEntity, WriteSource
 from sync.entities import LABEL, Entity, view
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _mark(node: Node, actor: Actor, dataset: StoredDataset, uuids: Sequence[str]
 def _append(
     node: Node, actor: Actor, dataset: StoredDataset, wanted: Sequence[tuple[EntityChange, Mapping[str, int]]]
 ) -> None:
-    drafts = []
+    facts = []
     for one, seen in wanted:
         detail = orjson.dumps(
             {
@@ -132,7 +132,7 @@ def _append(
             option=orjson.OPT_SORT_KEYS,
         )
         key = hashlib.sha256(orjson.dumps([Kind.ENTITY, dataset.project_id]) + detail).digest()
-        drafts.append(Draft(Kind.ENTITY, dataset.project_id, key, detail))
+        facts.append(Fact(Kind.ENTITY, dataset.project_id, key, detail))
     with writing(node.engine) as connection:
-        journal.append(connection, drafts)
+        journal.append(connection, facts)
     node.catch_up()

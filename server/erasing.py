@@ -30,7 +30,7 @@ def erase(node: Node, actor: Actor, about: StoredSubmission, reason: Reason) -> 
     form = (about.project_id, about.form_id)
     with writing(node.engine) as connection:
         names = erasures.names_of(connection, form, [about.instance_id])
-        journal.append(connection, [erasures.draft(form, names, reason, actor.id)])
+        journal.append(connection, [erasures.fact(form, names, reason, actor.id)])
     node.catch_up()
     for _ in range(TRIES):
         if sweep(node.engine, node.blobs):

@@ -24,7 +24,7 @@ from forms.instance import Header
 from server.store import dropping, form_states, journal
 from server.store.blobs import Blobs
 from server.store.engine import writing
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 
 CLOSED = "The form is closed. Open it, and the record is taken up."
 BATCH_MAX = 256
@@ -225,7 +225,7 @@ class Writer:
 
 
 def _of_closed_forms(
-    connection: Connection, arrivals: Sequence[Arrival], facts: Sequence[Sequence[Draft]]
+    connection: Connection, arrivals: Sequence[Arrival], facts: Sequence[Sequence[Fact]]
 ) -> list[int]:
     """Return which arrivals are of a closed form; what repeats a stored record, or brings files for it, is not."""
     closed = form_states.list_closed(connection)
@@ -238,7 +238,7 @@ def _of_closed_forms(
     return [index for index, key in keys.items() if key not in stored]
 
 
-def facts_of(arrival: Arrival) -> list[Draft]:
+def facts_of(arrival: Arrival) -> list[Fact]:
     """Return the facts that an arrival is: the record first, then each file."""
     digest = arrival.oversize.sha256 if arrival.oversize else hashlib.sha256(arrival.xml).hexdigest()
     header = arrival.header
@@ -261,12 +261,12 @@ def facts_of(arrival: Arrival) -> list[Draft]:
             "files": [_file(file) for file in arrival.files],
         }
         key = _key(Kind.QUARANTINE, *place, *(f"{file.name}:{file.sha256}" for file in arrival.files))
-        return [Draft(Kind.QUARANTINE, arrival.project_id, key, orjson.dumps(detail), arrival.xml)]
+        return [Fact(Kind.QUARANTINE, arrival.project_id, key, orjson.dumps(detail), arrival.xml)]
     submission = common | {"version": header.version, "deprecated_id": header.deprecated_id}
     if arrival.released_from is not None:
         submission["released_from"] = arrival.released_from
     return [
-        Draft(
+        Fact(
             Kind.SUBMISSION,
             arrival.project_id,
             _key(Kind.SUBMISSION, *place),
@@ -275,7 +275,7 @@ def facts_of(arrival: Arrival) -> list[Draft]:
             header.form_id,
         ),
         *(
-            Draft(
+            Fact(
                 Kind.ATTACHMENT,
                 arrival.project_id,
                 _key(Kind.ATTACHMENT, *place, file.name, file.sha256),

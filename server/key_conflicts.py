@@ -22,7 +22,7 @@ from server.store import journal, key_conflicts, submissions
 from server.store.engine import reading, writing
 from server.store.key_conflicts import MEMBERS_MAX, StoredDistinction, StoredKeyConflict
 from server.store.submissions import StoredSubmission
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 from sync.revision import RevisionKind
 
 BATCH = "key "
@@ -171,6 +171,6 @@ def _distinguish(
         }
         key = hashlib.sha256(orjson.dumps([Kind.DISTINCT, project_id, facts])).digest()
         detail = orjson.dumps(facts | {"id": key.hex()[:32]})
-        journal.append(connection, [Draft(Kind.DISTINCT, project_id, key, detail)])
+        journal.append(connection, [Fact(Kind.DISTINCT, project_id, key, detail)])
     node.catch_up()
     return key.hex()[:32]

@@ -26,7 +26,7 @@ from server.store.engine import reading, writing
 from server.store.form_states import FormState
 from server.store.forms import Media
 from sync.clock import to_datetime
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 
 ITEMSETS = "itemsets.csv"
 ID_BYTES_MAX = 255
@@ -98,16 +98,16 @@ def publish_edition(
             "Give the sheet a new version in its settings.",
         )
     judgement = None
-    drafts: list[Draft] = []
+    facts: list[Fact] = []
     with reading(node.engine) as connection:
         if published is None:
             judgement = judge(connection, node, project_id, edition.form, consent)
-            drafts = [_form_draft(project_id, edition, judgement)]
+            facts = [_form_fact(project_id, edition, judgement)]
         known = {file.name: file.sha256 for file in forms.list_media(connection, project_id, schema.form_id)}
     for file in media:
         if known.get(file.name) != file.sha256:
-            drafts.append(_media_draft(project_id, schema.form_id, file))
-    _append(node, drafts, judgement, also)
+            facts.append(_media_fact(project_id, schema.form_id, file))
+    _append(node, facts, judgement, also)
     here = known | {file.name: file.sha256 for file in media}
     made = _made_here(node, project_id)
     return Publication(
@@ -138,13 +138,13 @@ def publish_file(node: Node, project_id: int, path: Path, consent: Consent = NO_
 
 def set_media(node: Node, project_id: int, form_id: str, name: str, content: bytes) -> None:
     """Give a form one of the files it reads; no new version, tablets fetch it at their next check."""
-    _append(node, [_media_draft(project_id, form_id, keep(node, name, content))])
+    _append(node, [_media_fact(project_id, form_id, keep(node, name, content))])
 
 
 def set_state(node: Node, project_id: int, form_id: str, state: FormState) -> int:
     """Open, close or half-close a form; return how many records that waited for it to open were taken up."""
     detail = orjson.dumps({"form_id": form_id, "state": state})
-    _append(node, [Draft(Kind.FORM_STATE, project_id, None, detail)])
+    _append(node, [Fact(Kind.FORM_STATE, project_id, None, detail)])
     _append(node, [])  # after whoever still saw the form as it was
     return _release(node, project_id, form_id)
 
@@ -198,7 +198,7 @@ def _find(node: Node, project_id: int, form_id: str, version: str) -> forms.Publ
 
 def _append(
     node: Node,
-    drafts: list[Draft],
+    facts: list[Fact],
     judgement: Judgement | None = None,
     also: Callable[[Connection], None] = lambda _: None,
 ) -> None:
@@ -207,14 +207,14 @@ def _append(
     Raises Problem 409.32 when another version came in since it was judged: that one must be looked at first.
     """
     with writing(node.engine) as connection:
-        places = journal.append(connection, drafts)
+        places = journal.append(connection, facts)
         if judgement and (places[0] is None or is_overtaken(connection, judgement)):
             raise Problem(409.32, "Somebody else published a version of this form meanwhile. Publish again.")
         also(connection)
     node.catch_up()
 
 
-def _form_draft(project_id: int, edition: Edition, judgement: Judgement) -> Draft:
+def _form_fact(project_id: int, edition: Edition, judgement: Judgement) -> Fact:
     schema, marks = edition.form.schema, edition.form.marks
     detail = {
         "form_id": schema.form_id,
@@ -227,10 +227,10 @@ def _form_draft(project_id: int, edition: Edition, judgement: Judgement) -> Draf
         "accepted": [change.key for change in judgement.changes if change.effect is Effect.BREAKING],
     }
     key = hashlib.sha256(orjson.dumps([Kind.FORM, project_id, schema.form_id, schema.version])).digest()
-    return Draft(Kind.FORM, project_id, key, orjson.dumps(detail), edition.form.xform)
+    return Fact(Kind.FORM, project_id, key, orjson.dumps(detail), edition.form.xform)
 
 
-def _media_draft(project_id: int, form_id: str, file: Media) -> Draft:
+def _media_fact(project_id: int, form_id: str, file: Media) -> Fact:
     detail = {
         "form_id": form_id,
         "name": file.name,
@@ -238,7 +238,7 @@ def _media_draft(project_id: int, form_id: str, file: Media) -> Draft:
         "md5": file.md5,
         "size": file.size,
     }
-    return Draft(Kind.FORM_MEDIA, project_id, None, orjson.dumps(detail))
+    return Fact(Kind.FORM_MEDIA, project_id, None, orjson.dumps(detail))
 
 
 def _release(node: Node, project_id: int, form_id: str) -> int:

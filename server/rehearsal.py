@@ -19,7 +19,7 @@ from server.store import drafts as stored
 from server.store import journal
 from server.store.drafts import FormDraft
 from server.store.engine import migrate, open_engine, reading, writing
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def rehearsed(node: Node, draft: FormDraft) -> Iterator[Node]:
 
 
 def _fill(apart: Node, node: Node, draft: FormDraft) -> None:
-    project = Draft(Kind.PROJECT, draft.project_id, None, orjson.dumps({"name": ""}))
+    project = Fact(Kind.PROJECT, draft.project_id, None, orjson.dumps({"name": ""}))
     with writing(apart.engine) as connection:
         journal.create_node(connection)
         journal.append(connection, [project], iter([1]))

@@ -15,7 +15,7 @@ from server.store import journal, reviews, submissions
 from server.store.engine import reading, writing
 from server.store.reviews import StoredComment
 from server.store.submissions import StoredSubmission
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 from sync.review import ReviewState
 
 
@@ -69,5 +69,5 @@ def _append(
     }
     key = hashlib.sha256(orjson.dumps([kind, about.project_id, whole])).digest()
     detail = orjson.dumps(whole | {"id": key.hex()[:32]})
-    journal.append(connection, [Draft(kind, about.project_id, key, detail)])
+    journal.append(connection, [Fact(kind, about.project_id, key, detail)])
     return key.hex()[:32]

@@ -13,7 +13,7 @@ from server.permissions import Role
 from server.publishing import BUNDLED, Publication, publish_file
 from server.store import accounts, forms, journal
 from server.store.engine import reading, writing
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 
 PROJECT_ID = 1
 PROJECT_NAME = "Chapar"
@@ -37,7 +37,7 @@ def ensure_project(node: Node) -> None:
     detail = orjson.dumps({"name": PROJECT_NAME})
     key = b"project".ljust(32, bytes([PROJECT_ID]))
     with writing(node.engine) as connection:
-        journal.append(connection, [Draft(Kind.PROJECT, PROJECT_ID, key, detail)])
+        journal.append(connection, [Fact(Kind.PROJECT, PROJECT_ID, key, detail)])
     node.catch_up()
 
 

@@ -35,8 +35,8 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A fact not yet in the journal.
+class Fact:
+    """What happened, as an entry holds it.
 
     key: 32 bytes that are equal for the same fact (an exact repeat), or None when every arrival counts.
     detail: canonical JSON. body: the bytes received (an instance, an XForm), or empty. form_id: of an instance, the
@@ -73,7 +73,7 @@ class Entry:
     hash: bytes
     stamp: int
     payload_hash: bytes
-    draft: Draft
+    fact: Fact
 
 
 class BrokenChainError(Exception):
@@ -84,15 +84,15 @@ class BrokenChainError(Exception):
         self.seq = entry.seq
 
 
-def seal(head: Head, drafts: Iterable[Draft], stamps: Iterator[int]) -> Iterator[Entry]:
-    """Yield the entries that follow `head`, one for each draft. `stamps` rise strictly."""
+def seal(head: Head, facts: Iterable[Fact], stamps: Iterator[int]) -> Iterator[Entry]:
+    """Yield the entries that follow `head`, one for each fact. `stamps` rise strictly."""
     previous, seq = head.hash, head.seq
-    for draft in drafts:
+    for fact in facts:
         seq += 1
         stamp = next(stamps)
-        payload_hash = hash_payload(draft.detail, draft.body)
-        digest = hash_header(head.origin, head.epoch, seq, previous, draft.kind, stamp, payload_hash)
-        yield Entry(head.origin, head.epoch, seq, previous, digest, stamp, payload_hash, draft)
+        payload_hash = hash_payload(fact.detail, fact.body)
+        digest = hash_header(head.origin, head.epoch, seq, previous, fact.kind, stamp, payload_hash)
+        yield Entry(head.origin, head.epoch, seq, previous, digest, stamp, payload_hash, fact)
         previous = digest
 
 
@@ -108,10 +108,10 @@ def verify(entries: Iterable[Entry]) -> None:
         before = ends.get(log, Head(*log))
         if entry.seq != before.seq + 1 or entry.previous != before.hash or entry.stamp <= before.stamp:
             raise BrokenChainError(entry, "does not follow the one before it")
-        detail, body = entry.draft.detail, entry.draft.body
+        detail, body = entry.fact.detail, entry.fact.body
         if detail and hash_payload(detail, body) != entry.payload_hash:
             raise BrokenChainError(entry, "has another payload than was sealed")
-        kind = entry.draft.kind
+        kind = entry.fact.kind
         sealed = hash_header(*log, entry.seq, before.hash, kind, entry.stamp, entry.payload_hash)
         if sealed != entry.hash:
             raise BrokenChainError(entry, "has another header than was sealed")

@@ -22,7 +22,7 @@ from forms.compile import compile_form
 from server.publishing import publish
 from server.store import journal, submissions
 from server.store.engine import reading, writing
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 
 EXTERNAL = (
     b'<?xml version="1.0"?><!DOCTYPE data [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
@@ -192,10 +192,10 @@ def get_raw(live: Live, auth: tuple[str, str], path: str) -> object:
 def test_one_poisonous_entry_is_marked_and_the_rest_goes_on(live, admin, caplog):
     draft = orjson.dumps({"form_id": "household", "instance_id": "uuid:poison"})
     poison = [
-        Draft(Kind.SUBMISSION, 1, b"p" * 32, draft, b"<secret/>"),
-        Draft(Kind.SUBMISSION, 1, b"q" * 32, b"no json", b"<secret/>"),
-        Draft(Kind.FORM, 1, b"r" * 32, b"{}", b"<secret/>"),
-        Draft(Kind.APP_USER, 1, None, b'{"name": 1}', b""),
+        Fact(Kind.SUBMISSION, 1, b"p" * 32, draft, b"<secret/>"),
+        Fact(Kind.SUBMISSION, 1, b"q" * 32, b"no json", b"<secret/>"),
+        Fact(Kind.FORM, 1, b"r" * 32, b"{}", b"<secret/>"),
+        Fact(Kind.APP_USER, 1, None, b'{"name": 1}', b""),
     ]
     with writing(live.node.engine) as connection:
         places = journal.append(connection, poison)

@@ -199,7 +199,7 @@ def test_what_was_cut_off_before_the_bytes_were_dropped_is_finished_by_the_next_
     form = (1, "household")
     with writing(node.engine) as connection:
         names = erasures.names_of(connection, form, ["uuid:1"])
-        journals.append(connection, [erasures.draft(form, names, Reason.PERSON_ASKED, 1)])
+        journals.append(connection, [erasures.fact(form, names, Reason.PERSON_ASKED, 1)])
 
     def bodies() -> list[bytes | None]:
         with reading(node.engine) as connection:

@@ -24,7 +24,7 @@ from server.store.tables import journal as entries
 from server.store.tables import node as identity
 from server.sweeping import sweep
 from sync.erasure import Reason
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 from sync.revision import RevisionKind
 
 SLOTS = """
@@ -40,12 +40,12 @@ LOCAL = frozenset({"position", "origin"})
 """Columns that say where this node learnt something."""
 
 
-def said(entry: Kind, /, **facts: object) -> Draft:
+def said(entry: Kind, /, **facts: object) -> Fact:
     detail = orjson.dumps({"form_id": "slots", "actor_id": 1, "actor_name": "", **facts})
-    return Draft(entry, 1, hashlib.sha256(entry.encode() + detail).digest(), detail)
+    return Fact(entry, 1, hashlib.sha256(entry.encode() + detail).digest(), detail)
 
 
-def edit(name: str, edits: str, slot: str, count: int) -> Draft:
+def edit(name: str, edits: str, slot: str, count: int) -> Fact:
     deprecated = f"<deprecatedID>{edits}</deprecatedID>" if edits else ""
     xml = (
         f'<data id="slots" version="1"><slot>{slot}</slot><count>{count}</count>'
@@ -63,8 +63,8 @@ def edit(name: str, edits: str, slot: str, count: int) -> Draft:
     return replace(said(Kind.SUBMISSION, **facts), body=xml)
 
 
-def digest_of(draft: Draft) -> str:
-    return hashlib.sha256(draft.body or draft.detail).hexdigest()
+def digest_of(fact: Fact) -> str:
+    return hashlib.sha256(fact.body or fact.detail).hexdigest()
 
 
 NAMES = st.sampled_from("aabbcd")
@@ -72,9 +72,9 @@ DEEDS = st.sampled_from(["edit", "edit", "delete", "restore", "undo", *"rrcdde"]
 
 
 @st.composite
-def facts(draw: st.DrawFn) -> list[Draft]:
+def facts(draw: st.DrawFn) -> list[Fact]:
     """Facts of four records and a few edits of them, in an order in which people could have said them."""
-    done: list[Draft] = []
+    done: list[Fact] = []
     heads = [edit("a", "", "s", 1), edit("b", "", "s", 1)]
     done += heads
     for number in range(draw(st.integers(1, 9))):
@@ -114,7 +114,7 @@ def facts(draw: st.DrawFn) -> list[Draft]:
                 holds = draw(st.booleans())
                 done.append(said(Kind.DISTINCT, instance_ids=sorted(names), holds=holds, id=f"d{number}"))
             case _:
-                erased = erasures.draft((1, "slots"), Names({name}), Reason.PERSON_ASKED, 1)
+                erased = erasures.fact((1, "slots"), Names({name}), Reason.PERSON_ASKED, 1)
                 done.append(erased)
     return done
 
@@ -125,7 +125,7 @@ def slots(node: Node) -> Node:
     return node
 
 
-def tell(node: Node, facts: Sequence[tuple[int, Draft]], steps: Sequence[int], *, dropping: bool) -> object:
+def tell(node: Node, facts: Sequence[tuple[int, Fact]], steps: Sequence[int], *, dropping: bool) -> object:
     """Start from the published form, take in the facts (stamp, fact), project after the given numbers; the state.
 
     What a node says itself while it takes in facts comes with them, and is dropped with what they say.

@@ -26,9 +26,10 @@ from hypothesis.stateful import (
 )
 
 from forms.cells import Cell
+from sync import journal
 from sync.clock import tick
 from sync.history import components
-from sync.journal import GENESIS, Draft, Entry, Head, Kind, seal, verify
+from sync.journal import GENESIS, Entry, Head, Kind, seal, verify
 from sync.registers import DELETED
 from sync.revision import Revision, RevisionKind
 from tests.merge_cases import Fact, dump, form, merge, put, slots
@@ -53,22 +54,22 @@ class Node:
     acknowledged: set[bytes] = field(default_factory=set)
     clock_ms: int = 1000
 
-    def append(self, draft: Draft) -> None:
+    def append(self, fact: journal.Fact) -> None:
         """Commit a fact once and acknowledge it."""
-        assert draft.key is not None
-        if draft.key not in {entry.draft.key for entry in self.entries.values() if entry.origin == self.name}:
-            (entry,) = seal(self.head, [draft], self._stamps())
+        assert fact.key is not None
+        if fact.key not in {entry.fact.key for entry in self.entries.values() if entry.origin == self.name}:
+            (entry,) = seal(self.head, [fact], self._stamps())
             self.head = Head(entry.origin, entry.epoch, entry.seq, entry.hash, entry.stamp)
             self.entries[place_of(entry)] = entry
-        self.acknowledged.add(draft.key)
+        self.acknowledged.add(fact.key)
 
     def take(self, entries: Iterable[Entry]) -> None:
         """Keep what another node gave."""
         for entry in entries:
             known = self.entries.setdefault(place_of(entry), entry)
             assert known.hash == entry.hash, "a sequence number was used twice"
-            assert entry.draft.key is not None
-            self.acknowledged.add(entry.draft.key)
+            assert entry.fact.key is not None
+            self.acknowledged.add(entry.fact.key)
 
     def state(self) -> dict[str, bytes]:
         """What it shows of each submission."""
@@ -94,11 +95,11 @@ def groups_of(entries: Iterable[Entry]) -> list[list[Fact]]:
 
 
 def fact_of(entry: Entry) -> Fact:
-    detail = orjson.loads(entry.draft.detail)
-    digest = hashlib.sha256(entry.draft.body or entry.draft.detail).hexdigest()
-    if entry.draft.kind is Kind.SUBMISSION:
+    detail = orjson.loads(entry.fact.detail)
+    digest = hashlib.sha256(entry.fact.body or entry.fact.detail).hexdigest()
+    if entry.fact.kind is Kind.SUBMISSION:
         revision = Revision(detail["id"], digest, digest, detail["edits"], entry.stamp)
-        return Fact(revision, "1", orjson.loads(entry.draft.body))
+        return Fact(revision, "1", orjson.loads(entry.fact.body))
     kind, parents = RevisionKind(detail["kind"]), tuple(detail["upon"])
     decided = {name: Cell(*cell) for name, cell in detail["cells"].items()}
     return Fact(
@@ -106,9 +107,9 @@ def fact_of(entry: Entry) -> Fact:
     )
 
 
-def draft_of(kind: Kind, detail: dict[str, object], body: bytes = b"") -> Draft:
+def revision_fact(kind: Kind, detail: dict[str, object], body: bytes = b"") -> journal.Fact:
     told = orjson.dumps(detail)
-    return Draft(kind, 1, hashlib.sha256(told + body).digest(), told, body)
+    return journal.Fact(kind, 1, hashlib.sha256(told + body).digest(), told, body)
 
 
 class World(RuleBasedStateMachine):
@@ -119,7 +120,7 @@ class World(RuleBasedStateMachine):
         self.count = 1  # the epochs that the nodes begin with
         self.nodes = [Node(name, Head(name, f"{name}-1")) for name in NODES]
         self.cut: set[frozenset[str]] = set()
-        self.sent: list[Draft] = []
+        self.sent: list[journal.Fact] = []
         self.copies: dict[str, tuple[dict[Place, Entry], set[bytes]]] = {}
         self.known: dict[Place, bytes] = {}
 
@@ -156,11 +157,11 @@ class World(RuleBasedStateMachine):
         self.send(one.body, self.name(), orjson.loads(one.detail)["id"], node)
 
     def send(self, body, name, edits, node):
-        draft = draft_of(Kind.SUBMISSION, {"id": name, "edits": edits}, b"%s " % body + name.encode())
-        draft = replace(draft, body=orjson.dumps(orjson.loads(body) | {"meta": {"instanceID": name}}))
-        self.sent.append(draft)
+        fact = revision_fact(Kind.SUBMISSION, {"id": name, "edits": edits}, b"%s " % body + name.encode())
+        fact = replace(fact, body=orjson.dumps(orjson.loads(body) | {"meta": {"instanceID": name}}))
+        self.sent.append(fact)
         if node is not None:
-            self.nodes[node].append(draft)
+            self.nodes[node].append(fact)
 
     @precondition(lambda self: self.sent)
     @rule(which=st.integers(0, 30), node=st.integers(0, 2))
@@ -172,9 +173,9 @@ class World(RuleBasedStateMachine):
     @rule(which=st.integers(0, 30), node=st.integers(0, 2))
     def kill_between_commit_and_answer(self, which, node):
         """The post kept it, the tablet does not know: it sends it again to another one."""
-        draft = self.sent[which % len(self.sent)]
-        self.nodes[node].append(draft)
-        self.nodes[(node + 1) % 3].append(draft)
+        fact = self.sent[which % len(self.sent)]
+        self.nodes[node].append(fact)
+        self.nodes[(node + 1) % 3].append(fact)
 
     @rule(one=st.integers(0, 2), other=st.integers(0, 2), chance=st.randoms(use_true_random=False))
     def relay(self, one, other, chance):
@@ -240,12 +241,12 @@ class World(RuleBasedStateMachine):
         if upon:
             about = past.order[0].instance_id if past.order else group[0].revision.instance_id
             detail = {"id": self.name(), "about": about, "kind": kind, "upon": upon, "cells": cells}
-            one.append(draft_of(Kind.DECISION, detail))
+            one.append(revision_fact(Kind.DECISION, detail))
 
     @invariant()
     def what_was_acknowledged_is_here(self):
         for node in self.nodes:
-            assert node.acknowledged <= {entry.draft.key for entry in node.entries.values()}
+            assert node.acknowledged <= {entry.fact.key for entry in node.entries.values()}
 
     @invariant()
     def no_sequence_number_is_used_twice(self):

@@ -11,13 +11,13 @@ from server.publishing import publish, release_waiting
 from server.store import journal, submissions
 from server.store.engine import reading, writing
 from server.store.tables import journal as journal_table
-from sync.journal import GENESIS, Draft, Kind, hash_header, hash_payload
+from sync.journal import GENESIS, Fact, Kind, hash_header, hash_payload
 
 SENDER = Sender(1, "tablet", "collect:x", "test")
 
 
-def draft(number: int) -> Draft:
-    return Draft(Kind.SUBMISSION, 1, bytes([number]) * 32, b"{}", b"body %d" % number)
+def fact(number: int) -> Fact:
+    return Fact(Kind.SUBMISSION, 1, bytes([number]) * 32, b"{}", b"body %d" % number)
 
 
 def rows(node):
@@ -29,7 +29,7 @@ def test_positions_and_sequence_numbers_are_dense_and_the_chain_holds(node):
     def write(start: int) -> None:
         for number in range(start, start + 10):
             with writing(node.engine) as connection:
-                journal.append(connection, [draft(number), draft(number + 100)])
+                journal.append(connection, [fact(number), fact(number + 100)])
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, range(0, 40, 10)))
@@ -46,9 +46,9 @@ def test_positions_and_sequence_numbers_are_dense_and_the_chain_holds(node):
 
 def test_an_exact_repeat_gets_no_position_in_this_batch_or_a_later_one(node):
     with writing(node.engine) as connection:
-        first = journal.append(connection, [draft(1), draft(2), draft(1)])
+        first = journal.append(connection, [fact(1), fact(2), fact(1)])
     with writing(node.engine) as connection:
-        later = journal.append(connection, [draft(2), draft(3)])
+        later = journal.append(connection, [fact(2), fact(3)])
     assert first[2] is None
     assert later == [None, first[1] + 1]
 
@@ -57,12 +57,12 @@ def test_a_transaction_that_fails_leaves_no_hole(node):
     before = len(rows(node))
     try:
         with writing(node.engine) as connection:
-            journal.append(connection, [draft(1)])
+            journal.append(connection, [fact(1)])
             raise RuntimeError
     except RuntimeError:
         pass
     with writing(node.engine) as connection:
-        assert journal.append(connection, [draft(2)]) == [before + 1]
+        assert journal.append(connection, [fact(2)]) == [before + 1]
 
 
 def test_stamps_rise_even_when_the_wall_clock_falls_back(node, monkeypatch):
@@ -70,7 +70,7 @@ def test_stamps_rise_even_when_the_wall_clock_falls_back(node, monkeypatch):
     monkeypatch.setattr("server.store.journal.time.time_ns", lambda: next(clock))
     for number in range(3):
         with writing(node.engine) as connection:
-            journal.append(connection, [draft(number)])
+            journal.append(connection, [fact(number)])
     stamps = [row.stamp for row in rows(node)]
     assert stamps == sorted(set(stamps))
 

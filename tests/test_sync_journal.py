@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.journal import BrokenChainError, Draft, Entry, Head, Kind, seal, verify
+from sync.journal import BrokenChainError, Entry, Fact, Head, Kind, seal, verify
 
 HEAD = Head("origin", "epoch")
 
 
 def sealed(bodies: list[bytes], head: Head = HEAD) -> list[Entry]:
-    drafts = [Draft(Kind.SUBMISSION, 1, None, b"{}", body) for body in bodies]
-    return list(seal(head, drafts, count(head.stamp + 1)))
+    facts = [Fact(Kind.SUBMISSION, 1, None, b"{}", body) for body in bodies]
+    return list(seal(head, facts, count(head.stamp + 1)))
 
 
 BODIES = st.lists(st.binary(max_size=20), min_size=1, max_size=6)
@@ -34,12 +34,12 @@ def test_what_was_sealed_verifies_also_when_two_nodes_are_mixed(left, right):
 def test_an_altered_payload_is_found_and_an_erased_one_is_none(bodies, data):
     entries = sealed(bodies)
     at = data.draw(st.integers(0, len(entries) - 1))
-    altered = replace(entries[at].draft, body=entries[at].draft.body + b"x")
+    altered = replace(entries[at].fact, body=entries[at].fact.body + b"x")
     with pytest.raises(BrokenChainError) as broken:
-        verify([*entries[:at], replace(entries[at], draft=altered), *entries[at + 1 :]])
+        verify([*entries[:at], replace(entries[at], fact=altered), *entries[at + 1 :]])
     assert broken.value.seq == at + 1
-    erased = replace(entries[at].draft, detail=b"", body=b"")
-    verify([*entries[:at], replace(entries[at], draft=erased), *entries[at + 1 :]])
+    erased = replace(entries[at].fact, detail=b"", body=b"")
+    verify([*entries[:at], replace(entries[at], fact=erased), *entries[at + 1 :]])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from server.store.dialect import upsert
 from server.store.forms import Media
 from server.store.tables import form_draft, form_draft_media, form_draft_test
 from sync.clock import tick
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def set_media(connection: Connection, draft: FormDraft, media: Sequence[Media]) 
     upsert(connection, form_draft_media, [key | asdict(file) for file in media])
 
 
-def add_tests(connection: Connection, draft: FormDraft, facts: Sequence[Draft], now_ms: int) -> int:
+def add_tests(connection: Connection, draft: FormDraft, facts: Sequence[Fact], now_ms: int) -> int:
     """Store what came in for a draft, which the caller has locked; return how much of it is new."""
     table = form_draft_test
     last = select(func.max(table.c.place), func.max(table.c.stamp)).where(table.c.draft_id == draft.id)
@@ -118,11 +118,11 @@ def count_tests(connection: Connection, draft: FormDraft) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def iter_tests(connection: Connection, draft: FormDraft) -> Iterator[tuple[int, Draft]]:
+def iter_tests(connection: Connection, draft: FormDraft) -> Iterator[tuple[int, Fact]]:
     """Yield what came in for a draft, in order, with its stamp."""
     table = form_draft_test
     for row in connection.execute(select(table).where(table.c.draft_id == draft.id).order_by(table.c.place)):
-        fact = Draft(Kind(row.kind), draft.project_id, bytes(row.key), bytes(row.detail), bytes(row.body))
+        fact = Fact(Kind(row.kind), draft.project_id, bytes(row.key), bytes(row.detail), bytes(row.body))
         yield row.stamp, fact
 
 

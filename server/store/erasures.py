@@ -22,7 +22,7 @@ from server.store.journal import Record
 from server.store.submissions import FormKey, chunks, of_form
 from server.store.tables import STATE, distinction, erased, quarantine, revision
 from sync.erasure import FOLLOWS, Reason
-from sync.journal import Draft, Kind
+from sync.journal import Fact, Kind
 from sync.revision import RevisionKind
 
 Arrived = tuple[Record, Mapping[str, Any]]
@@ -44,7 +44,7 @@ class Names:
     digests: set[str] = field(default_factory=set)
 
 
-def draft(form: FormKey, names: Names, reason: Reason | Literal["follows"], actor_id: int | None) -> Draft:
+def fact(form: FormKey, names: Names, reason: Reason | Literal["follows"], actor_id: int | None) -> Fact:
     """Return the fact that a record is erased; the same names give the same fact."""
     facts = {
         "form_id": form[1],
@@ -54,7 +54,7 @@ def draft(form: FormKey, names: Names, reason: Reason | Literal["follows"], acto
         "actor_id": actor_id,
     }
     key = hashlib.sha256(orjson.dumps([Kind.ERASURE, form[0], facts])).digest()
-    return Draft(Kind.ERASURE, form[0], key, orjson.dumps(facts))
+    return Fact(Kind.ERASURE, form[0], key, orjson.dumps(facts))
 
 
 def names_of(connection: Connection, form: FormKey, instance_ids: Iterable[str]) -> Names:
@@ -152,6 +152,6 @@ def _remember(connection: Connection, form: FormKey, names: Names, said: Names) 
         )
         known.update((row.form_id, row.name) for row in connection.execute(query))
     if not known.issuperset(rows):
-        journal.append(connection, [draft(form, names, FOLLOWS, None)])
+        journal.append(connection, [fact(form, names, FOLLOWS, None)])
     keys = ("project_id", "form_id", "name")
     insert_ignore(connection, erased, [dict(zip(keys, (form[0], *row), strict=True)) for row in sorted(rows)])

@@ -16,7 +16,7 @@ from server.store.dialect import insert_ignore
 from server.store.tables import cursor as cursors
 from server.store.tables import journal, node
 from sync.clock import tick
-from sync.journal import GENESIS, Draft, Entry, Head, Kind, seal
+from sync.journal import GENESIS, Entry, Fact, Head, Kind, seal
 
 KEYS_PER_QUERY = 500
 PAGE = 100
@@ -66,21 +66,21 @@ def lock(connection: Connection) -> None:
 
 
 def append(
-    connection: Connection, drafts: Sequence[Draft], stamps: Iterator[int] | None = None
+    connection: Connection, facts: Sequence[Fact], stamps: Iterator[int] | None = None
 ) -> list[int | None]:
-    """Append the facts that are new; return for each draft its position, None for an exact repeat.
+    """Append the facts that are new; return for each fact its position, None for an exact repeat.
 
     Inside the caller's transaction; durable when that commits. Appenders take turns on the node's row, which makes
     `seq` and `position` dense in any number of processes. stamps: to give instead of the clock's.
     """
     run = _Driver(connection)
     origin, epoch, position, seq, end, stamp = run.lock()
-    fresh, places = _leave_out_known(connection, drafts, position)
+    fresh, places = _leave_out_known(connection, facts, position)
     if not fresh:
         return places
     head = Head(origin, epoch, seq, end, stamp)
     entries = list(seal(head, fresh, stamps or _stamps(stamp)))
-    packed = [bodies.pack(connection, draft.project_id, draft.form_id, draft.body) for draft in fresh]
+    packed = [bodies.pack(connection, fact.project_id, fact.form_id, fact.body) for fact in fresh]
     rows = [
         (
             place,
@@ -89,13 +89,13 @@ def append(
             entry.seq,
             entry.hash,
             entry.stamp,
-            entry.draft.kind.value,
-            entry.draft.project_id,
-            entry.draft.key,
+            entry.fact.kind.value,
+            entry.fact.project_id,
+            entry.fact.key,
             entry.payload_hash,
-            entry.draft.detail,
+            entry.fact.detail,
             codec,
-            len(entry.draft.body),
+            len(entry.fact.body),
             body,
         )
         for place, (entry, (codec, body)) in enumerate(zip(entries, packed, strict=True), position + 1)
@@ -247,10 +247,10 @@ def iter_entries(connection: Connection) -> Iterator[Entry]:
     ).all():
         for row in page:
             body = bodies.unpack(connection, row.codec, row.body)
-            draft = Draft(Kind(row.kind), row.project_id, row.key, row.detail or b"", body)
+            fact = Fact(Kind(row.kind), row.project_id, row.key, row.detail or b"", body)
             previous = hashes.get((row.origin, row.epoch), GENESIS)
             place = (row.origin, row.epoch, row.seq, previous, bytes(row.hash), row.stamp)
-            yield Entry(*place, bytes(row.payload_hash), draft)
+            yield Entry(*place, bytes(row.payload_hash), fact)
             hashes[row.origin, row.epoch] = bytes(row.hash)
             last = row.position
 
@@ -280,18 +280,18 @@ def advance(connection: Connection, name: str, seen: int, position: int) -> bool
 
 
 def _leave_out_known(
-    connection: Connection, drafts: Sequence[Draft], position: int
-) -> tuple[list[Draft], list[int | None]]:
-    known = list_known(connection, [draft.key for draft in drafts if draft.key is not None])
-    fresh: list[Draft] = []
+    connection: Connection, facts: Sequence[Fact], position: int
+) -> tuple[list[Fact], list[int | None]]:
+    known = list_known(connection, [fact.key for fact in facts if fact.key is not None])
+    fresh: list[Fact] = []
     places: list[int | None] = []
-    for draft in drafts:
-        if draft.key is not None and draft.key in known:
+    for fact in facts:
+        if fact.key is not None and fact.key in known:
             places.append(None)
             continue
-        if draft.key is not None:
-            known.add(draft.key)
-        fresh.append(draft)
+        if fact.key is not None:
+            known.add(fact.key)
+        fresh.append(fact)
         places.append(position + len(fresh))
     return fresh, places
 
