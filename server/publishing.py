@@ -29,6 +29,7 @@ from sync.clock import to_datetime
 from sync.journal import Fact, Kind
 
 ITEMSETS = "itemsets.csv"
+XFORM = ".xml"
 ID_BYTES_MAX = 255
 """With an instanceID and a file name it still fits PostgreSQL's 2,704 bytes for one index entry."""
 BUNDLED = Path(__file__).parent.parent / "forms" / "sheets"
@@ -91,7 +92,7 @@ def publish_edition(
     """
     schema = edition.form.schema
     published = _find(node, project_id, schema.form_id, schema.version)
-    if published and published.sha256 != hashlib.sha256(edition.form.xform).hexdigest():
+    if published and _differs(node, published, edition):
         raise Problem(
             409.6,
             f"Version “{schema.version}” of {schema.form_id} is already published with other content. "
@@ -180,7 +181,7 @@ def release_waiting(node: Node, project_id: int) -> int:
 
 def read_form(data: bytes, file_name: str) -> CompiledForm:
     """Return the form of a sheet or, when the name ends in `.xml`, of an XForm. Raises FormError."""
-    if file_name.casefold().endswith(".xml"):
+    if file_name.casefold().endswith(XFORM):
         schema = xform.read(data)
         if any(len(text.encode()) > ID_BYTES_MAX for text in (schema.form_id, schema.version)):
             fix = f"Use at most {ID_BYTES_MAX} bytes for each."
@@ -194,6 +195,16 @@ def _find(node: Node, project_id: int, form_id: str, version: str) -> forms.Publ
     node.catch_up()
     with reading(node.engine) as connection:
         return forms.find_version(connection, project_id, form_id, version)
+
+
+def _differs(node: Node, published: forms.PublishedForm, edition: Edition) -> bool:
+    """Whether it says something else than what is published: in its XForm or, being a sheet, in its `chapar::` marks."""
+    if published.sha256 != hashlib.sha256(edition.form.xform).hexdigest():
+        return True
+    if edition.sheet_name.casefold().endswith(XFORM):
+        return False  # an XForm carries no marks
+    with reading(node.engine) as connection:
+        return forms.read_schema(connection, published) != edition.form.schema
 
 
 def _append(

@@ -1,6 +1,10 @@
 """REST: who may do what, publishing over HTTP, reading submissions in Central's shape."""
 
+import pytest
 from conftest import HOUSEHOLD, PASSWORD, household, send
+
+from server.problems import Problem
+from server.publishing import publish
 
 
 def problem(answer) -> tuple[int, float]:
@@ -112,6 +116,21 @@ def test_other_content_under_a_published_version_is_refused(live, sign_in):
         f"{live.url}/v1/projects/1/forms?publish=true&ignoreWarnings=true", content=changed, headers=headers
     )
     assert problem(answer) == (409, 409.6)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        HOUSEHOLD.replace("| Size      | yes      | Q ", "| Size      | yes      | S "),
+        HOUSEHOLD.replace("| chapar::flags |", "| note |"),
+    ],
+    ids=["other flags", "no flags"],
+)
+def test_other_marks_under_a_published_version_are_refused_though_the_xform_is_the_same(live, changed):
+    with pytest.raises(Problem) as refused:
+        publish(live.node, 1, changed.encode(), "household.md", {})
+    assert refused.value.code == 409.6
+    assert not publish(live.node, 1, HOUSEHOLD.encode(), "household.md", {}).is_new
 
 
 def test_a_submission_is_read_with_its_versions_its_files_and_its_exact_bytes(live, sign_in):
