@@ -16,7 +16,7 @@ from server.auth import Authenticator
 from server.intake import Deliver, Outcome, Writer
 from server.projector import Projector
 from server.settings import Settings
-from server.store import journal
+from server.store import identity
 from server.store.blobs import Blobs
 from server.store.engine import migrate, open_engine, writing
 from server.store.forms import KnownForms, Schemas
@@ -72,13 +72,14 @@ class Serving:
 def open_node(settings: Settings) -> Node:
     """Open the store in the data directory (made if missing) and bring its schema up to date.
 
-    Raises OSError when the directory cannot be used.
+    Raises OSError when the directory cannot be used, StoreMovedError when the records have moved elsewhere.
     """
     _make_directory(settings.data)
     engine = open_engine(settings.data, settings.database_url)
     migrate(engine)
     with writing(engine) as connection:
-        journal.create_node(connection)
+        identity.create_node(connection)
+        identity.settle(connection)
     return Node(settings, engine, Blobs(settings.data, settings.blobs))
 
 

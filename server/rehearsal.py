@@ -16,7 +16,7 @@ import orjson
 from server import drafts, publishing
 from server.node import Node
 from server.store import drafts as stored
-from server.store import journal
+from server.store import identity, journal
 from server.store.drafts import FormDraft
 from server.store.engine import migrate, open_engine, reading, writing
 from sync.journal import Fact, Kind
@@ -43,7 +43,7 @@ def rehearsed(node: Node, draft: FormDraft) -> Iterator[Node]:
 def _fill(apart: Node, node: Node, draft: FormDraft) -> None:
     project = Fact(Kind.PROJECT, draft.project_id, None, orjson.dumps({"name": ""}))
     with writing(apart.engine) as connection:
-        journal.create_node(connection)
+        identity.create_node(connection)
         journal.append(connection, [project], iter([1]))
     media = [file for file in drafts.list_media(node, draft) if file.sha256]
     publishing.publish_edition(apart, draft.project_id, drafts.edition_of(draft), media)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from server.store import bodies
 from server.store.dialect import insert_ignore
@@ -51,13 +49,6 @@ class Record:
     project_id: int
     detail: bytes
     body: bytes
-
-
-def create_node(connection: Connection) -> None:
-    """Give this store an identity if it has none."""
-    if connection.execute(select(node.c.id)).first() is None:
-        row = {"origin": str(uuid.uuid4()), "epoch": secrets.token_hex(8), "hash": GENESIS}
-        connection.execute(insert(node).values(id=1, position=0, seq=0, stamp=0, **row))
 
 
 def lock(connection: Connection) -> None:

@@ -9,7 +9,12 @@ from server.store.tables.keys import rowid
 
 
 class Node(SQLModel, table=True):
-    """This node's identity and the end of its log; locked by whoever appends. One row."""
+    """This node's identity and the end of its log; locked by whoever appends. One row.
+
+    place: a hash of the machine and the database that hold this store, "" until it was first opened; another one
+    means that this is a copy. moved_to: where the records went, "" while they are here. secret: signs what any
+    process of this node must know as its own.
+    """
 
     __tablename__ = "node"
     id: int = Field(primary_key=True)
@@ -19,6 +24,9 @@ class Node(SQLModel, table=True):
     seq: int = Field(sa_type=BigInteger)
     hash: bytes
     stamp: int = Field(sa_type=BigInteger)
+    place: str = ""
+    moved_to: str = ""
+    secret: str = ""
 
 
 class Journal(SQLModel, table=True):
