@@ -40,13 +40,15 @@ from server.api.form_json import fault_json
 from server.intake import Outcome
 from server.node import Node, start_serving
 from server.openrosa import downloads
-from server.openrosa.submission import PATH, SubmissionDoor, settle
+from server.openrosa.submission import PATH, RETRY_AFTER_S, SubmissionDoor, settle
 from server.problems import OPENROSA_HEADERS, Problem, openrosa_response
+from server.store.troubles import STORE_TROUBLE, Trouble
 
 GZIP_BYTES_MIN = 1000
 NUL = "\x00"
 
 log = logging.getLogger("chapar.app")
+_trouble = Trouble(log, "requests fail")
 
 
 class Application:
@@ -117,6 +119,8 @@ class Application:
         app.add_exception_handler(HTTPException, _render_http)
         for unstorable in (DataError, OverflowError, UnicodeEncodeError):
             app.add_exception_handler(unstorable, _render_unstorable)
+        for trouble in STORE_TROUBLE:
+            app.add_exception_handler(trouble, _render_trouble)
         app.add_exception_handler(Exception, _render_failure)
         app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN)
         return app
@@ -198,6 +202,12 @@ def _render_http(request: Request, error: Exception) -> Response:
 
 def _render_unstorable(request: Request, _error: Exception) -> Response:
     return render(request, Problem(400.1, "A number or a text in the request is none that can be stored."))
+
+
+def _render_trouble(request: Request, error: Exception) -> Response:
+    _trouble.say(error)
+    detail = "The server's disk or database fails. Try again in a few minutes; the server's log tells more."
+    return render(request, Problem(503.2, detail, headers=(("Retry-After", str(RETRY_AFTER_S)),)))
 
 
 def _render_failure(request: Request, error: Exception) -> Response:

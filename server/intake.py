@@ -10,6 +10,7 @@ import hashlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,11 +25,15 @@ from forms.instance import Header
 from server.store import dropping, form_states, journal
 from server.store.blobs import Blobs
 from server.store.engine import writing
+from server.store.troubles import Trouble, is_passing
 from sync.journal import Fact, Kind
 
 CLOSED = "The form is closed. Open it, and the record is taken up."
 BATCH_MAX = 256
 QUEUED_BYTES_MAX = 64_000_000
+RETRY_S = 10.0
+"""How long what passes by itself (a database that restarts, a deadlock) is waited for; Collect waits a minute."""
+PAUSE_S_MAX = 1.0
 
 log = logging.getLogger("chapar.intake")
 
@@ -136,8 +141,21 @@ class BlobGoneError(Exception):
 def record(engine: Engine, arrivals: Sequence[Arrival], blobs: Blobs | None = None) -> list[Outcome]:
     """Commit the arrivals in one transaction; durable when this returns. What is new of a closed form waits.
 
-    blobs: where their files were put; None when they bring none that is new. Raises BlobGoneError.
+    blobs: where their files were put; None when they bring none that is new. Raises BlobGoneError. Tried again for
+    RETRY_S when the trouble passes, also when nobody knows whether the commit took place: then all are repeats.
     """
+    ends, pause_s = time.monotonic() + RETRY_S, 0.05
+    while True:
+        try:
+            return _record_once(engine, arrivals, blobs)
+        except Exception as error:
+            if not is_passing(error) or time.monotonic() > ends:
+                raise
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, PAUSE_S_MAX)
+
+
+def _record_once(engine: Engine, arrivals: Sequence[Arrival], blobs: Blobs | None) -> list[Outcome]:
     arrivals = list(arrivals)
     facts = [facts_of(arrival) for arrival in arrivals]
     with writing(engine) as connection:
@@ -177,6 +195,7 @@ class Writer:
         self._deliver = deliver
         self._waiting: queue.Queue[tuple[Arrival, object] | None] = queue.Queue(queue_max)
         self._bytes = 0
+        self._trouble = Trouble(log, "arrivals cannot be committed")
         self._thread = threading.Thread(target=self._run, name="writer")
         self._thread.start()
 
@@ -210,18 +229,25 @@ class Writer:
                 return
 
     def _commit(self, batch: list[tuple[Arrival, object]]) -> None:
-        try:
-            arrivals = [arrival for arrival, _ in batch]
-            outcomes: Sequence[Outcome | Exception] = record(self._engine, arrivals, self._blobs)
-        except Exception as error:
-            # Whatever failed (a full disk, a lost database), nothing is acknowledged and the writer lives on.
-            log.exception("%d arrivals could not be committed", len(batch))
-            outcomes = [error] * len(batch)
+        outcomes = self._record([arrival for arrival, _ in batch])
         if self._waiting.empty():
             self._bytes = 0
         else:
             self._bytes -= sum(len(arrival.xml) for arrival, _ in batch)
         self._deliver([(ticket, outcome) for (_, ticket), outcome in zip(batch, outcomes, strict=True)])
+
+    def _record(self, arrivals: Sequence[Arrival]) -> Sequence[Outcome | Exception]:
+        """Commit together or, where that fails, each by itself: a disk too full for one may take the others.
+
+        Whatever failed is not acknowledged, and the writer lives on.
+        """
+        try:
+            return record(self._engine, arrivals, self._blobs)
+        except Exception as error:  # noqa: BLE001
+            self._trouble.say(error)
+            if len(arrivals) == 1 or is_passing(error):
+                return [error] * len(arrivals)
+            return [outcome for arrival in arrivals for outcome in self._record([arrival])]
 
 
 def _of_closed_forms(

@@ -45,6 +45,7 @@ TITLES = {
     429.1: "Too many attempts",
     500.1: "Something went wrong here",
     503.1: "Too busy",
+    503.2: "The store fails",
     507.1: "Could not be stored",
 }
 

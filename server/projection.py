@@ -15,10 +15,7 @@ from itertools import takewhile
 from typing import Any
 
 import orjson
-from obstore.exceptions import BaseError
 from sqlalchemy import Connection, Engine, delete
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from forms.document import ReadDocument
 from forms.entities import read_actions
@@ -44,6 +41,7 @@ from server.store.engine import reading, writing
 from server.store.journal import Record
 from server.store.submissions import FormKey
 from server.store.tables import STATE, comment
+from server.store.troubles import STORE_TROUBLE
 from sync.journal import Kind
 from sync.revision import Revision, RevisionKind
 
@@ -63,17 +61,6 @@ ARRIVED = frozenset(
         Kind.ENTITY,
     }
 )
-
-NOT_THE_ENTRY = (
-    OperationalError,
-    InterfaceError,
-    InternalError,
-    PoolTimeoutError,
-    BaseError,  # a list that a form reads cannot be fetched
-    OSError,
-    MemoryError,
-)
-"""The database's or the machine's trouble: to be tried again, not to be blamed on an entry."""
 
 log = logging.getLogger("chapar.projection")
 
@@ -104,7 +91,7 @@ def step(engine: Engine, schemas: forms.Schemas) -> int | None:
     while True:
         try:
             return _project(engine, schemas, seen, limit)
-        except NOT_THE_ENTRY:
+        except STORE_TROUBLE:  # to be tried again, not to be blamed on an entry
             raise
         except Exception as error:  # noqa: BLE001  (whatever it is, the rest must go on)
             if limit == 1:

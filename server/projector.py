@@ -23,11 +23,14 @@ from server.settings import Settings
 from server.store import forms
 from server.store.blobs import Blobs
 from server.store.engine import open_engine
+from server.store.troubles import Trouble
 
 POLL_S = 0.25
 GATHER_S = 0.1
 IDLE_S = 20.0
 """How long the process of its own stays when nothing waits."""
+
+BEHIND = "state cannot follow the journal; trying again"
 
 log = logging.getLogger("chapar.projection")
 
@@ -49,6 +52,7 @@ class Projector:
         self._helper: Helper | None = None
         self._awake = threading.Event()
         self._stopped = threading.Event()
+        self._trouble = Trouble(log, BEHIND)
         self._thread = threading.Thread(target=self._run, name="projector")
         self._thread.start()
 
@@ -73,8 +77,8 @@ class Projector:
                 if self._helper is None or not self._helper.is_at_work():
                     self._project()
                 self._sweep()
-            except Exception:
-                log.exception("state could not follow the journal; trying again")
+            except Exception as error:  # noqa: BLE001
+                self._trouble.say(error)
 
     def _project(self) -> None:
         before: int | None = None
@@ -129,6 +133,7 @@ def main(orders: BinaryIO) -> None:
     schemas = forms.Schemas(Blobs(settings.data, settings.blobs))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+    trouble = Trouble(log, BEHIND)
     idle_since = time.monotonic()
     while time.monotonic() - idle_since < IDLE_S:
         if select.select([orders], [], [], GATHER_S)[0]:
@@ -136,8 +141,8 @@ def main(orders: BinaryIO) -> None:
         try:
             while step(engine, schemas) is not None:
                 idle_since = time.monotonic()
-        except Exception:
-            log.exception("state could not follow the journal; trying again")
+        except Exception as error:  # noqa: BLE001
+            trouble.say(error)
     engine.dispose()
 
 

@@ -76,6 +76,7 @@ def _prepare(node: Node, *, as_json: bool) -> None:
     published = setup.publish_bundled(node)
     release_waiting(node, setup.PROJECT_ID)
     drafts.sweep(node)
+    node.blobs.clear_unfinished()
     administrator = setup.ensure_administrator(node)
     lines = [f"published {one.form_id} version {one.version}" for one in published]
     if administrator:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import parse_qs
 
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from server import drafts, intake
-from server.intake import Arrival, Outcome, QueueFullError, Sender, StoredFile
+from server.intake import Arrival, BlobGoneError, Outcome, QueueFullError, Sender, StoredFile
 from server.node import Serving
 from server.openrosa.messages import FULL, Message
 from server.openrosa.parts import ClientGoneError, FilePart, Parts, clean_name, iter_body, read_parts
@@ -30,6 +31,7 @@ from server.store import forms
 from server.store.blobs import Blobs, Upload
 from server.store.drafts import FormDraft
 from server.store.engine import reading
+from server.store.troubles import STORE_TROUBLE, Trouble, is_passing
 
 PATH = re.compile(
     r"/v1/(?:key/(?P<token>[^/]+)/|test/(?P<test_token>[^/]+)/)?projects/(?P<project>[0-9]{1,9})/"
@@ -65,6 +67,7 @@ class SubmissionDoor:
         self._writer = serving.writer
         self._settings = serving.node.settings
         self._large = asyncio.Semaphore(LARGE_MAX)
+        self._trouble = Trouble(log, "submissions cannot be taken")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; never raises for what a client sends."""
@@ -74,6 +77,10 @@ class SubmissionDoor:
             return
         except Problem as problem:
             status, message, headers = problem.status, problem.detail, problem.headers
+        except STORE_TROUBLE as error:
+            self._trouble.say(error)
+            refusal = _refusal(error)
+            status, message, headers = refusal.status, refusal.detail, refusal.headers
         except Exception:
             log.exception("a submission could not be taken")
             status, message, headers = 500, Message.NOT_STORED.text, ()
@@ -155,13 +162,9 @@ class SubmissionDoor:
         ticket: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         try:
             self._writer.submit(arrival, ticket)
-        except QueueFullError:
-            headers = (("Retry-After", str(RETRY_AFTER_S)),)
-            raise Problem(503.1, Message.BUSY.text, headers=headers) from None
-        try:
             return await ticket
-        except Exception:  # noqa: BLE001  (the writer has logged it)
-            raise Problem(507.1, Message.NOT_STORED.text) from None
+        except Exception as error:  # noqa: BLE001  (the writer has logged it)
+            raise _refusal(error) from None
 
 
 def settle(outcomes: Sequence[tuple[object, Outcome | Exception]]) -> None:
@@ -174,6 +177,14 @@ def settle(outcomes: Sequence[tuple[object, Outcome | Exception]]) -> None:
             ticket.set_exception(outcome)
         else:
             ticket.set_result(outcome)
+
+
+def _refusal(error: Exception) -> Problem:
+    """What a tablet is told: to come again by itself, or to keep the record until somebody has seen to it."""
+    if is_passing(error) or isinstance(error, (QueueFullError, BlobGoneError, PoolTimeoutError)):
+        headers = (("Retry-After", str(RETRY_AFTER_S)),)
+        return Problem(503.1, Message.BUSY.text, headers=headers)
+    return Problem(507.1, Message.NOT_STORED.text)
 
 
 async def _keep(blobs: Blobs, part: FilePart) -> StoredFile:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +22,8 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 CHUNK_BYTES = 1 << 20
 MEMORY_BYTES = 1 << 16
+UNFINISHED = ".unfinished-"
+UNFINISHED_S_MAX = 3600
 
 
 class Blobs:
@@ -52,11 +56,15 @@ class Blobs:
         """Store a finished upload durably; return its SHA-256 as hex. Storing it twice is storing it once."""
         digest = upload.sha256
         key = _key(digest)
-        if self._size(key) != upload.size:  # a power cut may have left an empty file under the name
-            obstore.put(self._store, key, upload.rewound())
+        is_here = self._size(key) == upload.size
         if self._folder:
-            for path in (self._folder / key, (self._folder / key).parent, self._folder):
-                _fsync(path)
+            path = self._folder / key
+            if not is_here:
+                self._write(path, upload)
+            for folder in (path.parent, self._folder):
+                _fsync(folder)
+        elif not is_here:
+            obstore.put(self._store, key, upload.rewound())
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -80,6 +88,13 @@ class Blobs:
             with suppress(FileNotFoundError):
                 _fsync((self._folder / _key(digest)).parent)
 
+    def clear_unfinished(self) -> None:
+        """Delete what a kill left of files that were being written; young ones may be somebody's at work."""
+        for path in self._folder.glob(f"{UNFINISHED}*") if self._folder else ():
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > UNFINISHED_S_MAX:
+                    path.unlink()
+
     def list_parts(self) -> list[str]:
         """Return the names of the parts below this one."""
         if self._folder:
@@ -93,6 +108,24 @@ class Blobs:
             return
         for page in obstore.list(self._store):
             obstore.delete(self._store, [one["path"] for one in page])
+
+    def _write(self, path: Path, upload: Upload) -> None:
+        """Give a file its name only once its bytes are on the disk, so that who finds it may believe it.
+
+        After an fsync that failed the system may have dropped the bytes, and say yes to the next one.
+        """
+        assert self._folder
+        path.parent.mkdir(exist_ok=True)
+        unfinished = self._folder / f"{UNFINISHED}{secrets.token_hex(8)}"
+        try:
+            with unfinished.open("xb") as file:
+                shutil.copyfileobj(upload.rewound(), file, CHUNK_BYTES)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except OSError:
+            unfinished.unlink(missing_ok=True)
+            raise
 
     def _size(self, key: str) -> int | None:
         try:

@@ -9,13 +9,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from migrations import HEAD
+from server.store.troubles import is_untrusted
 
 BUSY_TIMEOUT_MS = 30_000
 WAL_PAGES = 4_000
 POOL_SIZE = 40
+CONNECT_TIMEOUT_S = 5
+SILENCE_MAX_MS = 15_000
+"""How long a database that answers no packet may keep anybody waiting."""
 
 
 def open_engine(data: Path, database_url: str = "") -> Engine:
@@ -24,8 +29,10 @@ def open_engine(data: Path, database_url: str = "") -> Engine:
         return create_engine(
             database_url,
             connect_args={
-                "prepare_threshold": None
-            },  # pgbouncer in transaction mode gives each one another server
+                "prepare_threshold": None,  # pgbouncer in transaction mode gives each one another server
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "tcp_user_timeout": SILENCE_MAX_MS,
+            },
             pool_size=POOL_SIZE,
             max_overflow=8,
             pool_pre_ping=True,
@@ -65,9 +72,19 @@ def _revision(connection: Connection) -> str | None:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes: takes SQLite's write lock at once, commits (and fsyncs) at the end."""
-    with engine.connect().execution_options(chapar_writes=True) as connection, connection.begin():
-        yield connection
+    """A transaction that writes: takes SQLite's write lock at once, commits (and fsyncs) at the end.
+
+    Errors of the driver come out as SQLAlchemy's. When SQLite's files failed, every connection is opened again.
+    """
+    driver = engine.dialect.loaded_dbapi
+    try:
+        with engine.connect().execution_options(chapar_writes=True) as connection, connection.begin():
+            yield connection
+    except (DBAPIError, driver.Error) as error:
+        known = error if isinstance(error, DBAPIError) else _wrapped(engine, error)
+        if is_untrusted(known):
+            engine.dispose()
+        raise known from error.__cause__
 
 
 @contextmanager
@@ -76,6 +93,14 @@ def reading(engine: Engine) -> Iterator[Connection]:
     options = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
     with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
+
+
+def _wrapped(engine: Engine, error: Exception) -> DBAPIError:
+    """An error of the driver's own cursor (`server.store.journal`) as SQLAlchemy's."""
+    driver = engine.dialect.loaded_dbapi
+    wrapped = DBAPIError.instance(None, None, error, driver.Error, dialect=engine.dialect)
+    assert isinstance(wrapped, DBAPIError), "errors of a driver are wrapped as such"
+    return wrapped
 
 
 def _prepare_sqlite(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
