@@ -81,15 +81,8 @@ def chapar(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[s
 @contextmanager
 def started(settings: Settings, **more: str) -> Iterator[Child]:
     """Run a server while the block lasts. more: further environment."""
-    log = settings.data.parent / "server.log"
-    with log.open("a") as errors:
-        process = subprocess.Popen(
-            [str(CHAPAR), "serve", "--data", str(settings.data), "--port", "0"],
-            env=_environment(settings) | more,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
+    process = launched(settings, **more)
+    log = log_of(settings)
     try:
         yield Child(process, _url(process, log), log)
     finally:
@@ -97,6 +90,23 @@ def started(settings: Settings, **more: str) -> Iterator[Child]:
         process.wait(30)
         if process.stdout:
             process.stdout.close()
+
+
+def launched(settings: Settings, **more: str) -> subprocess.Popen[str]:
+    """Start a server and do not wait for it."""
+    with log_of(settings).open("a") as errors:
+        return subprocess.Popen(
+            [str(CHAPAR), "serve", "--data", str(settings.data), "--port", "0"],
+            env=_environment(settings) | more,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+
+
+def log_of(settings: Settings) -> Path:
+    """Where a server's standard error goes: not into its data directory, which a test may fill up."""
+    return settings.data.parent / "server.log"
 
 
 def _url(process: subprocess.Popen[str], log: Path) -> str:
