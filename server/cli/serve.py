@@ -46,6 +46,7 @@ def serve(
         listener = socket.create_server((chosen.host, chosen.port), backlog=BACKLOG)
         node = open_node(chosen)
         try:
+            node.blobs.check()
             _prepare(node, as_json=as_json)
             _run(node, listener)
         finally:

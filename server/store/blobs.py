@@ -5,6 +5,7 @@ A blob is durable (file and directory fsynced, or acknowledged by S3) before any
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -12,24 +13,44 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+if TYPE_CHECKING:
+    from obstore import GetResult
+    from obstore.store import RetryConfig
+
 CHUNK_BYTES = 1 << 20
+PROBE = "probe"
+ADVICE = (
+    "Attachments cannot be kept there. Look at CHAPAR_BLOBS (s3://BUCKET/PREFIX), AWS_ENDPOINT, AWS_REGION, "
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+)
 MEMORY_BYTES = 1 << 16
 UNFINISHED = ".unfinished-"
 UNFINISHED_S_MAX = 3600
+PARTS_MAX = 3
+"""Parts of 5 MB of one large file that are on their way, and in memory, at once."""
+RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=15)}
+"""A tablet waits for the answer, and knows itself to come again."""
+
+
+class BlobStoreError(OSError):
+    """S3 did not do what was asked of it."""
 
 
 class Blobs:
     """Content-addressed bytes. Keys are `ab/cdef…`, the first two hex digits a folder.
 
-    part: a place of their own, as `tests/1f…`, so that they can be dropped together.
+    part: a place of their own, as `tests/1f…`, so that they can be dropped together. Every method may raise
+    BlobStoreError.
     """
 
     def __init__(self, data: Path, url: str = "", part: str = "") -> None:
@@ -40,7 +61,19 @@ class Blobs:
             self._folder.mkdir(parents=True, exist_ok=True)
             _fsync(self._folder.parent)
         address = f"{url.rstrip('/')}/{part}" if part else url
-        self._store: ObjectStore = LocalStore(self._folder) if self._folder else from_url(address)
+        self._store: ObjectStore = (
+            LocalStore(self._folder) if self._folder else from_url(address, retry_config=RETRY)
+        )
+
+    def check(self) -> None:
+        """Make sure that S3 lets this server write and delete; a folder was made and fsynced already."""
+        if self._folder is None:
+            try:
+                with _told(found=False):
+                    obstore.put(self._store, PROBE, b"")
+                    obstore.delete(self._store, PROBE)
+            except BlobStoreError as error:
+                raise BlobStoreError(errno.EIO, f"{error.strerror}. {ADVICE}") from None
 
     def open_upload(self) -> Upload:
         """Return a place to stream an upload into; small ones stay in memory."""
@@ -64,17 +97,19 @@ class Blobs:
             for folder in (path.parent, self._folder):
                 _fsync(folder)
         elif not is_here:
-            obstore.put(self._store, key, upload.rewound())
+            with _told(found=False):
+                obstore.put(self._store, key, upload.rewound(), max_concurrency=PARTS_MAX)
         return digest
 
     def get(self, digest: str) -> bytes:
         """Return the whole blob. Raises FileNotFoundError."""
-        return bytes(obstore.get(self._store, _key(digest)).bytes())
+        with _told():
+            return bytes(obstore.get(self._store, _key(digest)).bytes())
 
     def stream(self, digest: str) -> Iterator[bytes]:
         """Yield the blob in chunks of about a megabyte. Raises FileNotFoundError at once."""
-        result = obstore.get(self._store, _key(digest))
-        return (bytes(chunk) for chunk in result.stream(min_chunk_size=CHUNK_BYTES))
+        with _told():
+            return _chunks(obstore.get(self._store, _key(digest)))
 
     def has(self, digest: str) -> bool:
         """Return whether the blob is here."""
@@ -82,7 +117,7 @@ class Blobs:
 
     def delete(self, digest: str) -> None:
         """Delete a blob for ever; one that is not here is no error."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _told():
             obstore.delete(self._store, _key(digest))
         if self._folder:
             with suppress(FileNotFoundError):
@@ -99,15 +134,17 @@ class Blobs:
         """Return the names of the parts below this one."""
         if self._folder:
             return [path.name for path in self._folder.iterdir()]
-        return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
+        with _told():
+            return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
 
     def drop(self) -> None:
         """Delete all of them."""
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
             return
-        for page in obstore.list(self._store):
-            obstore.delete(self._store, [one["path"] for one in page])
+        with _told():
+            for page in obstore.list(self._store):
+                obstore.delete(self._store, [one["path"] for one in page])
 
     def _write(self, path: Path, upload: Upload) -> None:
         """Give a file its name only once its bytes are on the disk, so that who finds it may believe it.
@@ -128,10 +165,9 @@ class Blobs:
             raise
 
     def _size(self, key: str) -> int | None:
-        try:
+        with suppress(FileNotFoundError), _told():
             return obstore.head(self._store, key)["size"]
-        except FileNotFoundError:
-            return None
+        return None
 
 
 class Upload:
@@ -169,6 +205,23 @@ class Upload:
         self, _type: type | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _chunks(result: GetResult) -> Iterator[bytes]:
+    with _told():
+        for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(chunk)
+
+
+@contextmanager
+def _told(*, found: bool = True) -> Iterator[None]:
+    """Tell what S3 answered in one line. found: that something is not there is an answer, not a failure."""
+    try:
+        yield
+    except (BaseError, FileNotFoundError) as error:
+        if found and isinstance(error, FileNotFoundError):
+            raise
+        raise BlobStoreError(errno.EIO, str(error).partition("\n")[0]) from None
 
 
 def _key(digest: str) -> str:
