@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError
@@ -17,6 +17,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from forms.errors import FormError
+from server import health
 from server.api import (
     app_users,
     conflicts,
@@ -37,15 +38,21 @@ from server.api import (
     submissions,
 )
 from server.api.form_json import fault_json
+from server.health import Health
 from server.intake import Outcome
+from server.metrics import Metrics
 from server.node import Node, start_serving
+from server.observing import ROUTE, Observed
 from server.openrosa import downloads
 from server.openrosa.submission import PATH, RETRY_AFTER_S, SubmissionDoor, settle
 from server.problems import OPENROSA_HEADERS, Problem, openrosa_response
 from server.store.troubles import STORE_TROUBLE, Trouble
+from server.watch import Watch
 
 GZIP_BYTES_MIN = 1000
 NUL = "\x00"
+SUBMISSION_ROUTE = "/projects/{project_id}/submission"
+TEST_ROUTE = "/projects/{project_id}/forms/{form_id}/draft/submission"
 
 log = logging.getLogger("chapar.app")
 _trouble = Trouble(log, "requests fail")
@@ -56,28 +63,45 @@ class Application:
 
     def __init__(self, node: Node) -> None:
         self._door: SubmissionDoor | None = None
+        self._metrics = Metrics(node)
         self._rest: ASGIApp = self._build(node)
+        self._observed = Observed(self._dispatch, self._metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, and see to it that it is counted."""
+        await self._observed(scope, receive, send)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send submissions through the thin door and all else to FastAPI."""
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
-        elif self._door and PATH.fullmatch(scope["path"]):
+        elif self._door and (match := PATH.fullmatch(scope["path"])):
+            scope[ROUTE] = TEST_ROUTE if match["test_token"] else SUBMISSION_ROUTE
             await self._door(scope, receive, send)
         elif NUL in scope["path"] or b"%00" in scope["query_string"]:
             refused = render(Request(scope), Problem(400.1, "An address holds no NUL."))
             await refused(scope, receive, send)
         else:
-            await self._rest(_hide_slashes(scope), receive, send)
+            _hide_slashes(scope)
+            await self._rest(scope, receive, send)
 
     def _build(self, node: Node) -> ASGIApp:
         @asynccontextmanager
-        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             loop = asyncio.get_running_loop()
-            serving = start_serving(node, lambda outcomes: _hand_over(loop, outcomes))
+
+            def deliver(outcomes: Sequence[tuple[object, Outcome | Exception]]) -> None:
+                _hand_over(loop, outcomes)
+                self._metrics.committed(serving.writer, outcomes)
+
+            serving = start_serving(node, deliver)
+            watch = Watch(node.settings.data, node.blobs.folder, self._metrics.clock_stepped)
             self._door = SubmissionDoor(serving)
+            app.state.health = Health(node, self._metrics, serving)
             yield
             self._door = None
+            app.state.health = Health(node, self._metrics)
+            watch.close()
             await asyncio.to_thread(serving.close)
 
         app = FastAPI(
@@ -90,6 +114,7 @@ class Application:
             dependencies=[Depends(_show_slashes)],
         )
         app.state.node = node
+        app.state.health = Health(node, self._metrics)
         for router in (
             sessions.router,
             app_users.router,
@@ -112,7 +137,7 @@ class Application:
         app.include_router(entities.router, prefix="/v1")
         app.include_router(reviews.router, prefix="/v1")
         app.include_router(removals.router, prefix="/v1")
-        app.include_router(_health)
+        app.include_router(health.router)
         app.add_exception_handler(Problem, _render_problem)
         app.add_exception_handler(FormError, _render_faults)
         app.add_exception_handler(RequestValidationError, _render_validation)
@@ -126,13 +151,12 @@ class Application:
         return app
 
 
-def _hide_slashes(scope: Scope) -> Scope:
+def _hide_slashes(scope: Scope) -> None:
     """Let a slash inside a name (`uuid:a%2Fb`) cross the router as NUL, which no name holds."""
     raw: bytes = scope["raw_path"]
-    if b"%2f" not in raw.lower():
-        return scope
-    names = (unquote(name).replace("/", NUL) for name in raw.decode("ascii").split("/"))
-    return {**scope, "path": "/".join(names)}
+    if b"%2f" in raw.lower():
+        names = (unquote(name).replace("/", NUL) for name in raw.decode("ascii").split("/"))
+        scope["path"] = "/".join(names)
 
 
 async def _show_slashes(request: Request) -> None:
@@ -148,15 +172,6 @@ def _hand_over(
         loop.call_soon_threadsafe(settle, outcomes)
     except RuntimeError:
         log.info("the loop has ended; what was committed is committed")
-
-
-_health = APIRouter(include_in_schema=False)
-
-
-@_health.get("/healthz")
-def healthz() -> dict[str, str]:
-    """Say that the process answers."""
-    return {"status": "ok"}
 
 
 def render(request: Request, problem: Problem) -> Response:

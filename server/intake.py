@@ -34,6 +34,7 @@ QUEUED_BYTES_MAX = 64_000_000
 RETRY_S = 10.0
 """How long what passes by itself (a database that restarts, a deadlock) is waited for; Collect waits a minute."""
 PAUSE_S_MAX = 1.0
+COMMIT_S_MAX = 60.0
 
 log = logging.getLogger("chapar.intake")
 
@@ -186,7 +187,7 @@ class Writer:
     """The one thread that commits arrivals: whatever waits, up to 256, in one transaction, without a timer.
 
     deliver: called in the writer's thread with (ticket, outcome or error) of each arrival, once it is durable or has
-    failed.
+    failed. commit_s: how long the last commit took.
     """
 
     def __init__(self, engine: Engine, blobs: Blobs, queue_max: int, deliver: Deliver) -> None:
@@ -196,6 +197,8 @@ class Writer:
         self._waiting: queue.Queue[tuple[Arrival, object] | None] = queue.Queue(queue_max)
         self._bytes = 0
         self._trouble = Trouble(log, "arrivals cannot be committed")
+        self._began_s: float | None = None
+        self.commit_s = 0.0
         self._thread = threading.Thread(target=self._run, name="writer")
         self._thread.start()
 
@@ -208,6 +211,22 @@ class Writer:
         except queue.Full:
             raise QueueFullError from None
         self._bytes += len(arrival.xml)  # only a bound: two threads may lose a count, a commit sets it right
+
+    @property
+    def waiting(self) -> int:
+        """How many arrivals wait."""
+        return self._waiting.qsize()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes of XML wait."""
+        return self._bytes
+
+    @property
+    def works(self) -> bool:
+        """Whether the thread lives and is not stuck in a commit."""
+        began_s = self._began_s
+        return self._thread.is_alive() and (began_s is None or time.monotonic() - began_s < COMMIT_S_MAX)
 
     def close(self) -> None:
         """Commit what waits, then stop."""
@@ -229,7 +248,9 @@ class Writer:
                 return
 
     def _commit(self, batch: list[tuple[Arrival, object]]) -> None:
+        self._began_s = began_s = time.monotonic()
         outcomes = self._record([arrival for arrival, _ in batch])
+        self._began_s, self.commit_s = None, time.monotonic() - began_s
         if self._waiting.empty():
             self._bytes = 0
         else:

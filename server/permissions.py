@@ -43,6 +43,7 @@ class Action(StrEnum):
     READ_QUARANTINE = "read the quarantine"
     MANAGE_APP_USERS = "manage app users"
     MANAGE_USERS = "manage users"
+    READ_METRICS = "read the metrics"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from server.logs import request_id
+
 Headers = tuple[tuple[str, str], ...]
 """Names may repeat: Collect wants each challenge in a WWW-Authenticate of its own."""
 
@@ -46,6 +48,7 @@ TITLES = {
     500.1: "Something went wrong here",
     503.1: "Too busy",
     503.2: "The store fails",
+    503.3: "Not ready",
     507.1: "Could not be stored",
 }
 
@@ -82,6 +85,7 @@ class Problem(Exception):
             "detail": self.detail,
             "message": self.detail,
             "code": self.code,
+            **({"requestId": request_id.get()} if request_id.get() else {}),
             **({"details": self.extra} if self.extra else {}),
         }
 

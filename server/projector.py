@@ -128,7 +128,7 @@ class Helper:
 def main(orders: BinaryIO) -> None:
     """Project until nothing has waited for a while, or the server is gone."""
     settings = Settings.model_validate_json(orders.readline())
-    logs.to_standard_error(settings.log_level)
+    logs.to_standard_error(settings.log_level, settings.log_format)
     engine = open_engine(settings.data, settings.database_url)
     schemas = forms.Schemas(Blobs(settings.data, settings.blobs))
     sys.stdout.write("ready\n")

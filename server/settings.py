@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,6 +17,7 @@ class Settings(BaseSettings):
     blobs: `s3://bucket/prefix` instead of the data directory. public_url: when a proxy hides the Host tablets use.
     submission_bytes_max: what tablets are told to put into one request. request_bytes_max: refused above.
     xml_bytes_max: an instance above is kept in quarantine. queue_max: arrivals that may wait for the writer.
+    log_format: `text`, or `json` for whoever collects logs. metrics_token: what `/metrics` asks for, see `server.health`.
     """
 
     model_config = SettingsConfigDict(env_prefix="CHAPAR_")
@@ -27,6 +29,8 @@ class Settings(BaseSettings):
     blobs: str = ""
     public_url: str = ""
     log_level: str = "warning"
+    log_format: Literal["text", "json"] = "text"
+    metrics_token: str = ""
     submission_bytes_max: int = 100 * MEGABYTE
     request_bytes_max: int = 1000 * MEGABYTE
     xml_bytes_max: int = 8 * MEGABYTE

@@ -25,7 +25,8 @@ def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(live, sign_
         live.client.post(f"{live.url}/v1/sessions", json={"email": email, "password": "wrong password"})
         for email in ("coordinator@example.org", "nobody@example.org")
     ]
-    assert [answer.json() for answer in answers] == [answers[0].json()] * 2
+    first, second = (answer.json() | {"requestId": ""} for answer in answers)
+    assert first == second
     assert problem(answers[0]) == (401, 401.2)
 
 

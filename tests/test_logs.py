@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 
+import orjson
+import pytest
 from child import prepare, started
 from conftest import household, send
 from hostile import (
@@ -15,7 +18,7 @@ from hostile import (
     stored,
 )
 
-from server.logs import Formatter
+from server.logs import Formatter, JsonFormatter, choose_request_id
 
 NAME = "Zahra Testname-Karimi"
 
@@ -69,7 +72,68 @@ def test_a_failure_of_the_server_itself_logs_no_value(settings):
         assert answer.status_code in {500, 507}
         assert "OpenRosaResponse" in answer.text
     log = child.log.read_text()
-    assert "a submission could not be taken" in log
-    assert "FileNotFoundError: No such file" in log
+    assert "submissions cannot be taken: FileNotFoundError" in log
     assert "Testname" not in log
     assert token not in log
+
+
+@pytest.mark.parametrize(
+    "given", [None, b"short", b"x" * 65, "زهرا-کریمی".encode(), b"two words", b'a"b,c:d{e}']
+)
+def test_an_id_that_cannot_stand_in_a_log_is_replaced(given):
+    assert re.fullmatch("[0-9a-f]{16}", choose_request_id(given))
+
+
+@ON_SQLITE
+def test_a_request_is_followed_by_its_id_from_the_answer_into_every_line(live, caplog):
+    caplog.handler.setFormatter(JsonFormatter())
+    caplog.set_level(logging.INFO)
+    sent = {"X-Request-ID": "from-a-proxy.1"}
+    live.node.engine.dispose()
+    (live.node.settings.data / "chapar.sqlite").write_bytes(b"no database" * 1000)
+    answer = live.client.get(f"{live.url}/readyz", headers=sent)
+    assert answer.headers["X-Request-ID"] == answer.json()["requestId"] == "from-a-proxy.1"
+    lines = [orjson.loads(line) for line in caplog.text.splitlines() if '"chapar.' in line]
+    followed = {line["logger"]: line for line in lines if line.get("request_id") == "from-a-proxy.1"}
+    assert followed["chapar.health"]["message"] == "not ready: store"  # written in a thread
+    assert followed["chapar.access"]["status"] == 503
+
+
+def test_every_answer_names_its_request(live, admin):
+    answers = [
+        send(live, household()),
+        send(live, b"<data"),
+        live.client.get(f"{live.tablet_url}/formList"),
+        live.client.get(f"{live.url}/v1/projects/1/forms", auth=admin),
+        live.client.get(f"{live.url}/v1/nothing"),
+        live.client.get(f"{live.url}/v1/%00"),
+        live.client.put(f"{live.url}/healthz"),
+        live.client.get(f"{live.url}/v1/projects/1/forms"),
+    ]
+    assert len({answer.headers["X-Request-ID"] for answer in answers}) == len(answers)
+
+
+@ON_SQLITE
+def test_logs_in_json_have_a_line_for_each_request_without_its_path(settings):
+    token = prepare(settings)
+    with (
+        started(settings, CHAPAR_LOG_LEVEL="info", CHAPAR_LOG_FORMAT="json") as child,
+        live_child(child, token) as live,
+    ):
+        send(live, household(extra=f"<head>{NAME}</head>"), {f"{NAME}.jpg": b"photo"})
+        live.client.get(f"{live.tablet_url}/formList?deviceID={NAME}")
+        exchange(child.url, b"no http at all\r\n\r\n")
+        child.stop()
+    log = child.log.read_text()
+    lines = [orjson.loads(line) for line in log.splitlines()]
+    assert all(line.keys() >= {"time", "level", "logger", "message"} for line in lines)
+    access = [line for line in lines if line["logger"] == "chapar.access"]
+    found = [(line["method"], line["route"], line["status"]) for line in access]
+    assert found == [
+        ("POST", "/projects/{project_id}/submission", 201),
+        ("GET", "/projects/{project_id}/formList", 200),
+    ]
+    assert access[0]["received_bytes"] > 500
+    assert access[0]["duration_ms"] > 0
+    assert token not in log
+    assert "Testname" not in log

@@ -41,7 +41,7 @@ def read(pieces: list[bytes], *, is_cut: bool = False, bytes_max: int = 10_000_0
     async def receive():
         return messages.pop(0)
 
-    with TemporaryDirectory() as folder, Parts(lambda: Upload(Path(folder))) as parts:
+    with TemporaryDirectory() as folder, Parts(*[lambda: Upload(Path(folder))] * 2) as parts:
         asyncio.run(read_parts(SCOPE, receive, parts, bytes_max))
         files = [(file.name, file.upload.rewound().read(), file.upload.sha256) for file in parts.files]
         return parts.xml and parts.xml.rewound().read(), files

@@ -38,7 +38,7 @@ def serve(
     from server.node import lock_data, open_node
 
     chosen = settings(data, host=host, port=port)
-    logs.to_standard_error(chosen.log_level)
+    logs.to_standard_error(chosen.log_level, chosen.log_format)
     for stop in (signal.SIGTERM, signal.SIGINT):  # uvicorn stops cleanly, then raises the signal again
         signal.signal(stop, lambda *_: sys.exit(0))
     _allow_open_files()

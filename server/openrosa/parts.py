@@ -46,6 +46,7 @@ class Parts:
     """What has arrived. xml: None until its part begins."""
 
     open_upload: Callable[[], Upload]
+    open_media: Callable[[], Upload]
     xml: Upload | None = None
     files: list[FilePart] = field(default_factory=list)
     target: Upload | None = None
@@ -63,10 +64,10 @@ class Parts:
             raise Problem(400.1, Message.TWO_RECORDS.text)
         if len(self.files) >= FILES_MAX:
             raise Problem(413.1, Message.TOO_MANY_FILES.text)
-        self.target = self.open_upload()
         if name == XML_PART:
-            self.xml = self.target
+            self.target = self.xml = self.open_upload()
         else:
+            self.target = self.open_media()
             file_name = clean_name(_decoded(segment.filename or "") or name)
             self.files.append(FilePart(file_name, _media_type(segment.content_type or ""), self.target))
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from server import drafts, intake
+from server.disk import NoRoomError
 from server.intake import Arrival, BlobGoneError, Outcome, QueueFullError, Sender, StoredFile
 from server.node import Serving
 from server.openrosa.messages import FULL, Message
@@ -128,8 +129,12 @@ class SubmissionDoor:
         return Corridor(sender, self._node.test_blobs(draft.id), commit, draft)
 
     async def _receive(self, scope: Scope, receive: Receive, project_id: int, corridor: Corridor) -> Outcome:
-        with Parts(corridor.blobs.open_upload) as parts:
-            await read_parts(scope, receive, parts, self._settings.request_bytes_max)
+        with Parts(corridor.blobs.open_upload, corridor.blobs.open_media) as parts:
+            try:
+                await read_parts(scope, receive, parts, self._settings.request_bytes_max)
+            except NoRoomError:
+                await _drain(receive, self._settings.submission_bytes_max)
+                raise Problem(507.1, Message.NO_ROOM.text) from None
             if parts.xml is None:
                 raise Problem(400.1, Message.NOT_A_SUBMISSION.text)
             files = [await _keep(corridor.blobs, part) for part in parts.files]

@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
+
+from server.disk import spare_for_texts
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -75,9 +77,18 @@ class Blobs:
             except BlobStoreError as error:
                 raise BlobStoreError(errno.EIO, f"{error.strerror}. {ADVICE}") from None
 
+    @property
+    def folder(self) -> Path | None:
+        """Where they are; None in S3."""
+        return self._folder
+
     def open_upload(self) -> Upload:
         """Return a place to stream an upload into; small ones stay in memory."""
         return Upload(self._spool)
+
+    def open_media(self) -> Upload:
+        """Return the same for a file that is refused when the rest of the disk is kept for texts."""
+        return Upload(self._spool, [self._spool, *([self._folder] if self._folder else [])])
 
     def put(self, content: bytes) -> str:
         """Store the bytes durably; return their SHA-256 as hex."""
@@ -171,15 +182,23 @@ class Blobs:
 
 
 class Upload:
-    """Bytes on their way in: hashed as they come, in memory first, then in a file that vanishes by itself."""
+    """Bytes on their way in: hashed as they come, in memory first, then in a file that vanishes by itself.
 
-    def __init__(self, folder: Path) -> None:
+    sparing: folders on disks that it must not fill up.
+    """
+
+    def __init__(self, folder: Path, sparing: Sequence[Path] = ()) -> None:
+        self._sparing = sparing
+        self._looked_at = 0
         self._file = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES, dir=str(folder))  # noqa: SIM115
         self._hash = hashlib.sha256()
         self.size = 0
 
     def write(self, chunk: bytes | bytearray) -> None:
-        """Add bytes. Raises OSError when the disk is full."""
+        """Add bytes. Raises OSError when the disk is full, NoRoomError when the rest of it is kept for texts."""
+        if self._sparing and self.size >= self._looked_at:
+            spare_for_texts(self._sparing)
+            self._looked_at += CHUNK_BYTES
         self._file.write(chunk)
         self._hash.update(chunk)
         self.size += len(chunk)

@@ -53,7 +53,7 @@ def open_engine(data: Path, database_url: str = "") -> Engine:
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date; a no-op, and a quick one, when it is."""
     with engine.connect() as connection:
-        if _revision(connection) == HEAD:
+        if schema_revision(connection) == HEAD:
             return
         from alembic import command  # a third of what a command imports, and seldom needed
         from alembic.config import Config
@@ -64,7 +64,8 @@ def migrate(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
-def _revision(connection: Connection) -> str | None:
+def schema_revision(connection: Connection) -> str | None:
+    """Return which migration the schema is at; None for an empty store."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
