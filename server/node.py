@@ -18,7 +18,7 @@ from server.projector import Projector
 from server.settings import Settings
 from server.store import identity
 from server.store.blobs import Blobs
-from server.store.engine import migrate, open_engine, writing
+from server.store.engine import migrate, open_engine, sqlite_file, writing
 from server.store.forms import KnownForms, Schemas
 from server.sweeping import sweep
 
@@ -76,11 +76,21 @@ def open_node(settings: Settings) -> Node:
     """
     _make_directory(settings.data)
     engine = open_engine(settings.data, settings.database_url)
-    migrate(engine)
-    with writing(engine) as connection:
-        identity.create_node(connection)
-        identity.settle(connection)
+    try:
+        migrate(engine)
+        with writing(engine) as connection:
+            identity.create_node(connection)
+            identity.settle(connection)
+    except BaseException:
+        engine.dispose()
+        raise
     return Node(settings, engine, Blobs(settings.data, settings.blobs))
+
+
+def require_store(settings: Settings) -> None:
+    """Raise FileNotFoundError where `open_node` would begin a new store."""
+    if not settings.database_url and not sqlite_file(settings.data).exists():
+        raise FileNotFoundError(f"There is no store in {settings.data}. Name its directory with --data.")
 
 
 def start_serving(node: Node, deliver: Deliver) -> Serving:

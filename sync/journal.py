@@ -79,7 +79,7 @@ class Entry:
 class BrokenChainError(Exception):
     """A log is not what was sealed; names the entry, never its payload."""
 
-    def __init__(self, entry: Entry, reason: str) -> None:
+    def __init__(self, entry: Entry | Head, reason: str) -> None:
         super().__init__(f"entry {entry.seq} of {entry.origin}/{entry.epoch} {reason}")
         self.seq = entry.seq
 

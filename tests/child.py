@@ -74,7 +74,7 @@ def chapar(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[s
     """Run one command to its end."""
     command = [str(CHAPAR), *arguments, "--data", str(settings.data)]
     return subprocess.run(
-        command, env=_environment(settings), capture_output=True, text=True, timeout=60, check=False
+        command, env=_environment(settings), capture_output=True, text=True, timeout=120, check=False
     )
 
 

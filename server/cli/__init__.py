@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from server.cli import accounts, conflicts, duplicates, entities, erase, export, forms, serve
+from server.cli import accounts, backup, conflicts, duplicates, entities, erase, export, forms, serve
 from server.cli.common import explain
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
 app.command("export")(export.export)
 app.command("rebuild")(export.rebuild)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("erase")(erase.erase)
 app.command("quarantine")(export.quarantine)
 app.add_typer(forms.app, name="forms")

@@ -80,11 +80,15 @@ def explain(error: Exception) -> str | None:
     from sqlalchemy.exc import OperationalError
 
     from forms.errors import FormError
+    from server.backup import BackupError
     from server.node import DataDirectoryInUseError
     from server.problems import Problem
+    from server.store.copying import CopyDiffersError, StoreNotEmptyError
+    from server.store.identity import StoreMovedError
 
     if isinstance(error, OperationalError):
         return f"the database cannot be used: {error.orig}"
-    if isinstance(error, FormError | Problem | DataDirectoryInUseError | OSError):
+    told = FormError | Problem | BackupError | CopyDiffersError | DataDirectoryInUseError | OSError
+    if isinstance(error, told | StoreMovedError | StoreNotEmptyError):
         return str(error)
     return None

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, delete, func, literal, or_, select, u
 
 from server.store.dialect import insert_ignore
 from server.store.engine import BUSY_TIMEOUT_MS
+from server.store.files import files_in
 from server.store.submissions import chunks
 from server.store.tables import dropped_blob, erasing, journal
 from sync.journal import Kind
@@ -33,8 +34,7 @@ def files_of(connection: Connection, positions: Sequence[int]) -> set[str]:
     for some in chunks(positions):
         details = connection.execute(select(journal.c.detail).where(journal.c.position.in_(some))).scalars()
         for detail in map(orjson.loads, filter(None, details)):
-            files = [detail, detail.get("oversize") or {}, *detail.get("files", ())]
-            found.update(file["sha256"] for file in files if "sha256" in file)
+            found |= files_in(detail)
     return found
 
 

@@ -39,7 +39,7 @@ def open_engine(data: Path, database_url: str = "") -> Engine:
             hide_parameters=True,
         )
     engine = create_engine(
-        f"sqlite:///{data / 'chapar.sqlite'}",
+        f"sqlite:///{sqlite_file(data)}",
         connect_args={"check_same_thread": False},
         pool_size=POOL_SIZE,
         max_overflow=8,
@@ -48,6 +48,11 @@ def open_engine(data: Path, database_url: str = "") -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def sqlite_file(data: Path) -> Path:
+    """Return where SQLite has its database."""
+    return data / "chapar.sqlite"
 
 
 def migrate(engine: Engine) -> None:

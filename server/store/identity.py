@@ -50,19 +50,18 @@ def settle(connection: Connection) -> None:
             "again with `chapar db reopen`: it keeps what it has, and the two go apart."
         )
     here = _place(connection)
-    if found.place and here and found.place != here:
-        begin_epoch(connection)
-    if here and found.place != here:
+    if not found.place:
         connection.execute(update(node).values(place=here))
+    elif here and found.place != here:
+        begin_epoch(connection)
     if not found.secret:
         connection.execute(update(node).values(secret=secrets.token_hex(32)))
 
 
 def begin_epoch(connection: Connection) -> None:
-    """Go on under a new epoch, whose first entry has the number 1."""
-    connection.execute(
-        update(node).values(epoch=secrets.token_hex(8), seq=0, hash=GENESIS, place=_place(connection))
-    )
+    """Go on here under a new epoch, whose first entry has the number 1."""
+    here = {"place": _place(connection), "moved_to": ""}
+    connection.execute(update(node).values(epoch=secrets.token_hex(8), seq=0, hash=GENESIS, **here))
 
 
 def move_away(connection: Connection, target: str) -> None:

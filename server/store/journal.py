@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from sqlalchemy import Connection, select, update
+from zstandard import ZstdError
 
 from server.store import bodies
 from server.store.dialect import insert_ignore
@@ -237,7 +238,10 @@ def iter_entries(connection: Connection) -> Iterator[Entry]:
         select(journal).where(journal.c.position > last).order_by(journal.c.position).limit(PAGE)
     ).all():
         for row in page:
-            body = bodies.unpack(connection, row.codec, row.body)
+            try:
+                body = bodies.unpack(connection, row.codec, row.body)
+            except ZstdError:
+                body = b""  # altered, as its hash will say
             fact = Fact(Kind(row.kind), row.project_id, row.key, row.detail or b"", body)
             previous = hashes.get((row.origin, row.epoch), GENESIS)
             place = (row.origin, row.epoch, row.seq, previous, bytes(row.hash), row.stamp)
