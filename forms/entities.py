@@ -16,7 +16,7 @@ from lxml import etree
 from forms import xml
 from forms.document import Document
 from forms.errors import Fault, FormError
-from forms.instance import ID_CHARS_MAX
+from forms.header import ID_CHARS_MAX
 from forms.schema import Deed, EntityDeclaration, Field, FormSchema, Repeat
 
 NEWEST = (2025, 1)

@@ -18,25 +18,10 @@ from lxml import etree
 
 from forms import values, xml
 from forms.errors import Fault, InstanceError
+from forms.header import Header, header_of
 from forms.schema import Field, FormSchema, Place
 
 DEPTH_MAX = 64
-ID_CHARS_MAX = 255
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What the road needs to know of an instance before it is stored.
-
-    instance_id: None when the XML carries none. deprecated_id: of the instance that this one edits, or None.
-    encrypted: the answers are sealed to the form's public key.
-    """
-
-    form_id: str
-    version: str
-    instance_id: str | None
-    deprecated_id: str | None = None
-    encrypted: bool = False
 
 
 @dataclass(slots=True)
@@ -71,39 +56,6 @@ class Instance:
     header: Header
     answers: Tree
     problems: tuple[Problem, ...] = ()
-
-
-def read_header(data: bytes) -> Header:
-    """Return the header of an instance. Raises InstanceError when it is no instance of any form."""
-    return header_of(xml.parse(data))
-
-
-def header_of(root: etree._Element) -> Header:
-    """Return the header of a parsed instance; see `read_header`."""
-    namespace, _, _ = root.tag.rpartition("}")
-    form_id = root.get("id") or namespace.lstrip("{")
-    if not form_id:
-        raise InstanceError(
-            Fault("The XML names no form.", "Send an instance whose root has an id attribute.")
-        )
-    identity = _identity(root)
-    instance_id = identity.get("instanceID") or root.get("instanceID") or None
-    deprecated_id = identity.get("deprecatedID") or None
-    if any(
-        len(text or "") > ID_CHARS_MAX for text in (form_id, instance_id, deprecated_id, root.get("version"))
-    ):
-        raise InstanceError(Fault("An identifier is too long.", f"Use at most {ID_CHARS_MAX} characters."))
-    return Header(
-        form_id, root.get("version") or "", instance_id, deprecated_id, root.get("encrypted") == "yes"
-    )
-
-
-def _identity(root: etree._Element) -> dict[str, str]:
-    """What stands in `meta`, which stands last."""
-    for element in root.iterchildren(reversed=True):
-        if xml.local_name(element.tag) == "meta":
-            return {xml.local_name(child.tag): (child.text or "").strip() for child in element.iterchildren()}
-    return {}
 
 
 def read(data: bytes, schema: FormSchema) -> Instance:

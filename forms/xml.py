@@ -64,6 +64,12 @@ def _counts_tags(data: bytes) -> bool:
     return data[:4] != EBCDIC and (declared is None or ENCODINGS.fullmatch(declared[1].decode()) is not None)
 
 
+def is_utf8(data: bytes) -> bool:
+    """Whether the XML says that it is in UTF-8, or says nothing."""
+    declared = DECLARED.match(data)
+    return b"\0" not in data[:4] and (declared is None or declared[1].lower() == b"utf-8")
+
+
 def local_name(tag: str) -> str:
     """Return the tag without its namespace: tools write `meta` and `orx:meta` for the same thing."""
     return tag.rpartition("}")[2]

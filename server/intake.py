@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine
 
 from forms import instance
 from forms.errors import InstanceError
-from forms.instance import Header
+from forms.header import Header, read_header
 from server.store import dropping, form_states, journal
 from server.store.blobs import Blobs
 from server.store.engine import writing
@@ -107,7 +107,7 @@ def examine(
     """
     received_at = datetime.now(UTC)
     try:
-        header = instance.read_header(xml)
+        header = read_header(xml)
     except InstanceError as error:
         return Arrival(
             project_id, Header("", "", None), xml, tuple(files), sender, received_at, reason=str(error)

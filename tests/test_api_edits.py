@@ -6,7 +6,7 @@ import pytest
 from conftest import Live, household
 from test_api_conflicts import EXTRA, Desk, tell, two_edits
 
-from forms import instance
+from forms.header import read_header
 
 RECORD = "forms/household/submissions/uuid:1"
 XML = {"Content-Type": "application/xml"}
@@ -75,7 +75,7 @@ def test_joined_answers_are_given_as_an_instance_that_can_be_edited_again(live, 
     joined = desk.ask("GET", f"{RECORD}.xml").content
     assert b"<size>6</size>" in joined
     assert b"<head>Zohra</head>" in joined
-    header = instance.read_header(joined)
+    header = read_header(joined)
     assert (header.instance_id, header.deprecated_id) == ("uuid:c", "uuid:1")
     assert desk.ask("GET", f"{RECORD}/versions/uuid:c.xml").content == newest
     edit = joined.replace(b">uuid:c<", b">uuid:d<").replace(b">uuid:1<", b">uuid:c<").replace(b">6<", b">9<")

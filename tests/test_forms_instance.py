@@ -5,8 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forms import instance
-from forms.errors import InstanceError
-from forms.instance import Header
 from forms.schema import Choice, ChoiceList, Field, FieldType, FormSchema, Group, Repeat
 
 YN = ChoiceList((Choice("yes"), Choice("no")))
@@ -89,26 +87,6 @@ def test_a_value_of_the_wrong_type_is_a_problem_that_names_its_path_and_not_its_
     found = read(body)
     assert [problem.path for problem in found.problems] == [path]
     assert not any(word in found.problems[0].message for word in ("many", "maybe", "north", "yesterday"))
-
-
-def test_meta_is_found_whatever_its_prefix():
-    body = "<orx:meta><orx:instanceID> uuid:1 </orx:instanceID><deprecatedID>uuid:0</deprecatedID></orx:meta>"
-    assert instance.read_header(xml(body)) == Header("f", "1", "uuid:1", "uuid:0")
-
-
-def test_an_encrypted_envelope_has_a_header_too():
-    sealed = (
-        b'<data xmlns="http://www.opendatakit.org/xforms/encrypted" encrypted="yes" id="f" version="1">'
-        b'<base64EncryptedKey>x</base64EncryptedKey><orx:meta xmlns:orx="http://openrosa.org/xforms">'
-        b"<orx:instanceID>uuid:1</orx:instanceID></orx:meta></data>"
-    )
-    assert instance.read_header(sealed) == Header("f", "1", "uuid:1", None, encrypted=True)
-
-
-@pytest.mark.parametrize("data", [b"", b"<a", b"<a/>", b"\xff\xfe", b"<!DOCTYPE a><a id='f'/>", b'{"a": 1}'])
-def test_what_is_no_instance_is_refused_with_a_sentence(data):
-    with pytest.raises(InstanceError):
-        instance.read_header(data)
 
 
 NOISE = [

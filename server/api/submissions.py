@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from forms import instance
 from forms.errors import InstanceError
+from forms.header import Header, read_header
 from server import intake
 from server.api.deps import ActorDep, NodeDep, admit, admit_submission, get_form
 from server.api.forms import read_body
@@ -179,7 +180,7 @@ def list_quarantine(node: NodeDep, actor: ActorDep, project_id: int) -> list[dic
 def _require_edit(node: Node, found: StoredSubmission, xml: bytes) -> None:
     """Raise a problem unless these bytes edit that submission."""
     try:
-        header = instance.read_header(xml)
+        header = read_header(xml)
     except InstanceError as error:
         raise Problem(400.1, str(error)) from None
     if header.form_id != found.form_id:
@@ -201,7 +202,7 @@ def _joined_xml(node: Node, found: StoredSubmission, shown: StoredRevision) -> R
     with reading(node.engine) as connection:
         schema = node.schemas.find(connection, found.project_id, found.form_id, found.version)
     assert schema is not None, "answers are joined in a published version"
-    header = instance.Header(found.form_id, found.version, shown.instance_id, shown.deprecated_id)
+    header = Header(found.form_id, found.version, shown.instance_id, shown.deprecated_id)
     body = instance.write(header, instance.from_json(answers, schema), schema)
     return _xml_response(body)
 
