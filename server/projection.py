@@ -99,6 +99,12 @@ def step(engine: Engine, schemas: forms.Schemas) -> int | None:
             limit //= 2
 
 
+def lag(engine: Engine) -> int:
+    """Return how many entries are not yet state."""
+    with reading(engine) as connection:
+        return journal.head_position(connection) - journal.cursor(connection, CURSOR)
+
+
 def _project(engine: Engine, schemas: forms.Schemas, seen: int, limit: int) -> int | None:
     with reading(engine) as connection:
         records = _same_sort(journal.read_after(connection, seen, limit, STEP_BYTES_MAX))

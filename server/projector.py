@@ -1,12 +1,14 @@
 """Who brings the state up to the journal: a thread of the server and, while much waits, a process of its own.
 
 At rest a post needs one process. Under load the thread would take the time of those who answer tablets: Python runs
-one thread at a time. Whoever runs, a step counts only if nobody else moved the cursor meanwhile.
+one thread at a time. So as soon as much waits, a process of its own takes over, with less right to the processor than
+they have. Whoever runs, a step counts only if nobody else moved the cursor meanwhile.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import select
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from typing import BinaryIO
 from sqlalchemy import Engine
 
 from server import logs
-from server.projection import STEP_MAX, step
+from server.projection import lag, step
 from server.settings import Settings
 from server.store import forms
 from server.store.blobs import Blobs
@@ -27,8 +29,14 @@ from server.store.troubles import Trouble
 
 POLL_S = 0.25
 GATHER_S = 0.1
-IDLE_S = 20.0
+IDLE_S = 120.0
 """How long the process of its own stays when nothing waits."""
+START_S = 5.0
+"""How long the thread leaves everything to a process that has yet to start."""
+RETRY_S = 60.0
+MANY = 64
+"""So many entries waiting are work for a process of its own."""
+NICENESS = 10
 
 BEHIND = "state cannot follow the journal; trying again"
 
@@ -47,6 +55,7 @@ class Projector:
         self, engine: Engine, schemas: forms.Schemas, settings: Settings, sweep: Callable[[], object]
     ) -> None:
         self._step: Step = lambda: step(engine, schemas)
+        self._lag: Callable[[], int] = lambda: lag(engine)
         self._sweep = sweep
         self._settings = settings
         self._helper: Helper | None = None
@@ -74,21 +83,23 @@ class Projector:
             self._awake.clear()
             self._stopped.wait(GATHER_S)  # a step costs the same for one entry as for a few
             try:
-                if self._helper is None or not self._helper.is_at_work():
-                    self._project()
+                self._project()
                 self._sweep()
             except Exception as error:  # noqa: BLE001
                 self._trouble.say(error)
 
     def _project(self) -> None:
-        before: int | None = None
-        while not self._stopped.is_set() and (position := self._step()) is not None:
-            if before is not None and position - before >= STEP_MAX:
-                if self._helper is None or self._helper.has_ended():
-                    self._helper = Helper(self._settings)
-                elif self._helper.is_at_work():
-                    return
-            before = position
+        while not self._stopped.is_set() and not self._is_left_to_helper():
+            if self._step() is None:
+                return
+
+    def _is_left_to_helper(self) -> bool:
+        if self._helper is not None and not self._helper.has_ended():
+            return self._helper.takes_over()
+        if self._lag() < MANY or (self._helper is not None and self._helper.has_just_failed()):
+            return False
+        self._helper = Helper(self._settings)
+        return True
 
 
 class Helper:
@@ -105,18 +116,23 @@ class Helper:
         assert self._process.stdout is not None
         self._orders, self._answers = self._process.stdin, self._process.stdout
         self._is_ready = False
+        self._started = time.monotonic()
         self._orders.write(settings.model_dump_json().encode() + b"\n")  # no argument: it may hold a password
         self._orders.flush()
 
-    def is_at_work(self) -> bool:
-        """Whether it has started and not ended."""
+    def takes_over(self) -> bool:
+        """Whether it is at work, or will be in a moment."""
         if not self._is_ready and select.select([self._answers], [], [], 0)[0]:
             self._is_ready = bool(self._answers.readline())
-        return self._is_ready and not self.has_ended()
+        return self._is_ready or time.monotonic() - self._started < START_S
 
     def has_ended(self) -> bool:
         """Whether it has ended."""
         return self._process.poll() is not None
+
+    def has_just_failed(self) -> bool:
+        """Whether it ended for want of something, a short time ago."""
+        return bool(self._process.returncode) and time.monotonic() - self._started < RETRY_S
 
     def close(self) -> None:
         """Have it end after the step at hand."""
@@ -127,6 +143,7 @@ class Helper:
 
 def main(orders: BinaryIO) -> None:
     """Project until nothing has waited for a while, or the server is gone."""
+    os.nice(NICENESS)
     settings = Settings.model_validate_json(orders.readline())
     logs.to_standard_error(settings.log_level, settings.log_format)
     engine = open_engine(settings.data, settings.database_url)

@@ -12,10 +12,11 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import parse_qs
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.types import Message as Event
 from starlette.types import Receive, Scope, Send
 
 from server import drafts, intake
@@ -198,7 +199,12 @@ async def _keep(blobs: Blobs, part: FilePart) -> StoredFile:
 
 
 def _device_id(scope: Scope) -> str:
-    query = parse_qs(scope["query_string"].decode("latin-1"))
+    return _device_of(scope["query_string"])
+
+
+@lru_cache(maxsize=4096)
+def _device_of(query_string: bytes) -> str:
+    query = parse_qs(query_string.decode("latin-1"))
     return clean_name(query["deviceID"][0]) if "deviceID" in query else ""
 
 
@@ -212,10 +218,16 @@ async def _drain(receive: Receive, bytes_max: int) -> None:
 
 
 async def _respond(send: Send, scope: Scope, status: int, message: str, headers: Headers) -> None:
+    start, body = _answer_of(status, message, headers)
+    await send(start)
+    is_empty = status == 204 or scope["method"] == "HEAD"
+    await send({"type": "http.response.body", "body": b"" if is_empty else body})
+
+
+@lru_cache(maxsize=64)
+def _answer_of(status: int, message: str, headers: Headers) -> tuple[Event, bytes]:
     body = openrosa_response(message, "submit_success" if status < 300 else "submit_failure")
     described = (("Content-Type", "text/xml; charset=utf-8"), ("Content-Length", str(len(body))))
     sent = (*OPENROSA_HEADERS, *headers, *(described if status != 204 else ()))
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in sent]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    is_empty = status == 204 or scope["method"] == "HEAD"
-    await send({"type": "http.response.body", "body": b"" if is_empty else body})
+    return {"type": "http.response.start", "status": status, "headers": raw}, body
