@@ -194,7 +194,8 @@ class Writer:
         self._engine = engine
         self._blobs = blobs
         self._deliver = deliver
-        self._waiting: queue.Queue[tuple[Arrival, object] | None] = queue.Queue(queue_max)
+        self._waiting: queue.SimpleQueue[tuple[Arrival, object] | None] = queue.SimpleQueue()
+        self._queue_max = queue_max
         self._bytes = 0
         self._trouble = Trouble(log, "arrivals cannot be committed")
         self._began_s: float | None = None
@@ -204,12 +205,9 @@ class Writer:
 
     def submit(self, arrival: Arrival, ticket: object) -> None:
         """Queue an arrival. Raises QueueFullError."""
-        if self._bytes > QUEUED_BYTES_MAX:
+        if self._bytes > QUEUED_BYTES_MAX or self._waiting.qsize() >= self._queue_max:
             raise QueueFullError
-        try:
-            self._waiting.put_nowait((arrival, ticket))
-        except queue.Full:
-            raise QueueFullError from None
+        self._waiting.put((arrival, ticket))
         self._bytes += len(arrival.xml)  # only a bound: two threads may lose a count, a commit sets it right
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import socket
@@ -107,6 +108,8 @@ def _run(node: Node, listener: socket.socket) -> None:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
+                gc.collect()
+                gc.freeze()  # what is loaded stays: it need not be looked through again and again
                 announce(node.settings.data, _tablet_url(node.settings, port))
                 typer.echo(f"listening on http://{_local_host(node.settings)}:{port}")
 

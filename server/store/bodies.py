@@ -6,6 +6,7 @@ A dictionary is named by its content and kept for ever, so that what was once wr
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 
 from sqlalchemy import Connection, select
@@ -29,8 +30,7 @@ def pack(connection: Connection, project_id: int, form_id: str, body: bytes) -> 
     if len(body) < SMALL_BYTES:
         return None, body
     number = _current(connection, project_id, form_id) if form_id else NO_DICTIONARY
-    known = _load(connection, number) if number else None
-    packed = ZstdCompressor(LEVEL, dict_data=known, write_checksum=False).compress(body)
+    packed = _compressor(connection, number).compress(body)
     return (number, packed) if len(packed) < len(body) else (None, body)
 
 
@@ -72,5 +72,15 @@ def _load(connection: Connection, number: int) -> ZstdCompressionDict:
     return _loaded[number]
 
 
+def _compressor(connection: Connection, number: int) -> ZstdCompressor:
+    """One for each thread: they cannot be shared, and making one costs half of what it does."""
+    made: dict[int, ZstdCompressor] = _of_thread.__dict__.setdefault("compressors", {})
+    if number not in made:
+        known = _load(connection, number) if number else None
+        made[number] = ZstdCompressor(LEVEL, dict_data=known, write_checksum=False)
+    return made[number]
+
+
+_of_thread = threading.local()
 _loaded: dict[int, ZstdCompressionDict] = {}
 """By number, which their content gives: the same for every store."""

@@ -19,6 +19,7 @@ from sync.journal import GENESIS, Entry, Fact, Head, Kind, seal
 
 KEYS_PER_QUERY = 500
 PAGE = 100
+ROWS_AT_ONCE = (64, 16, 4, 1)
 
 # The hot path speaks to the driver: for a single arrival SQLAlchemy's statements cost more than theirs.
 _COLUMNS = {
@@ -120,11 +121,20 @@ class _Driver:
         return {bytes(key) for (key,) in self._cursor.fetchall()}
 
     def insert(self, rows: Sequence[Sequence[object]]) -> None:
-        """Add entries: on PostgreSQL as one row of arrays, which it takes in a third of the time."""
+        """Add entries, many by one statement.
+
+        PostgreSQL takes one row of arrays in a third of the time; SQLite lets other threads in at each statement, who
+        may take long to give Python back.
+        """
         if self._is_postgresql:
             self._cursor.execute(_INSERT_ARRAYS, [list(column) for column in zip(*rows, strict=True)])
-        else:
-            self._cursor.executemany(_INSERT, rows)
+            return
+        start = 0
+        while start < len(rows):
+            size = next(size for size in ROWS_AT_ONCE if size <= len(rows) - start)
+            some = rows[start : start + size]
+            self._cursor.execute(_INSERTS[size], [value for row in some for value in row])
+            start += size
 
     def move_end(self, position: int, seq: int, end: bytes, stamp: int) -> None:
         """Say where the log ends now."""
@@ -137,7 +147,8 @@ _LOCK = "SELECT origin, epoch, position, seq, hash, stamp FROM node"
 _KNOWN = "SELECT key FROM journal WHERE key"
 _MOVE_END = "UPDATE node SET position = ?, seq = ?, hash = ?, stamp = ?"
 _INTO = f"INSERT INTO journal ({', '.join(_COLUMNS)})"
-_INSERT = f"{_INTO} VALUES ({', '.join('?' * len(_COLUMNS))})"
+_ROW = f"({', '.join('?' * len(_COLUMNS))})"
+_INSERTS = {size: f"{_INTO} VALUES {', '.join([_ROW] * size)}" for size in ROWS_AT_ONCE}
 _INSERT_ARRAYS = f"{_INTO} SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _COLUMNS.values())})"  # noqa: S608
 
 
