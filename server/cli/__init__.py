@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from server.cli import accounts, backup, conflicts, duplicates, entities, erase, export, forms, serve
+from server.cli import accounts, backup, conflicts, db, duplicates, entities, erase, export, forms, serve
 from server.cli.common import explain
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.add_typer(forms.app, name="forms")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(entities.app, name="entities")
+app.add_typer(db.app, name="db")
 app.add_typer(accounts.users, name="user")
 app.add_typer(accounts.app_users, name="app-user")
 

@@ -33,6 +33,12 @@ FROM pg_control_system(), pg_database WHERE datname = current_database()
 class StoreMovedError(Exception):
     """The records of this store were moved; what came in here would be missing there."""
 
+    def __init__(self, moved_to: str) -> None:
+        super().__init__(
+            f"The records that were here are now in {moved_to}. Use that store, or take this one into use again "
+            "with `chapar db reopen`: it keeps what it has, and the two go apart."
+        )
+
 
 def create_node(connection: Connection) -> None:
     """Give this store an identity if it has none."""
@@ -45,10 +51,7 @@ def settle(connection: Connection) -> None:
     """Begin a new epoch if this store is a copy of the one that was last opened. Raises StoreMovedError."""
     found = connection.execute(select(node.c.place, node.c.moved_to, node.c.secret)).one()
     if found.moved_to:
-        raise StoreMovedError(
-            f"The records that were here are now in {found.moved_to}. Use that store, or take this one into use "
-            "again with `chapar db reopen`: it keeps what it has, and the two go apart."
-        )
+        raise StoreMovedError(found.moved_to)
     here = _place(connection)
     if not found.place:
         connection.execute(update(node).values(place=here))

@@ -12,6 +12,7 @@ from zstandard import ZstdError
 
 from server.store import bodies
 from server.store.dialect import insert_ignore
+from server.store.identity import StoreMovedError
 from server.store.tables import cursor as cursors
 from server.store.tables import journal, node
 from sync.clock import tick
@@ -54,7 +55,7 @@ class Record:
 
 
 def lock(connection: Connection) -> None:
-    """Wait for whoever appends; nobody else does until this transaction ends."""
+    """Wait for whoever appends; nobody else does until this transaction ends. Raises StoreMovedError."""
     _Driver(connection).lock()
 
 
@@ -107,9 +108,14 @@ class _Driver:
         self._is_postgresql = connection.dialect.name == "postgresql"
 
     def lock(self) -> tuple[str, str, int, int, bytes, int]:
-        """Wait for whoever appends, and return where the log ends: origin, epoch, position, seq, hash, stamp."""
+        """Wait for whoever appends, and return where the log ends: origin, epoch, position, seq, hash, stamp.
+
+        Raises StoreMovedError.
+        """
         self._cursor.execute(_LOCK + " FOR UPDATE" if self._is_postgresql else _LOCK)
-        origin, epoch, position, seq, end, stamp = self._cursor.fetchone()  # type: ignore[misc]
+        origin, epoch, position, seq, end, stamp, moved_to = self._cursor.fetchone()  # type: ignore[misc]
+        if moved_to:
+            raise StoreMovedError(moved_to)
         return origin, epoch, position, seq, bytes(end), stamp
 
     def known(self, keys: Sequence[bytes]) -> set[bytes]:
@@ -143,7 +149,7 @@ class _Driver:
         )
 
 
-_LOCK = "SELECT origin, epoch, position, seq, hash, stamp FROM node"
+_LOCK = "SELECT origin, epoch, position, seq, hash, stamp, moved_to FROM node"
 _KNOWN = "SELECT key FROM journal WHERE key"
 _MOVE_END = "UPDATE node SET position = ?, seq = ?, hash = ?, stamp = ?"
 _INTO = f"INSERT INTO journal ({', '.join(_COLUMNS)})"
