@@ -75,7 +75,7 @@ def facts(count: int, schema: FormSchema, rules: MergeRules, upon: Callable[[int
     for number in range(count):
         tree = instance.read(filled(f"i{number}", chance.sample(range(QUESTIONS), 3)), schema).answers
         edits = f"i{upon(number)}" if number else None
-        revisions.append(Revision(f"i{number}", f"d{number}", "", edits, number))
+        revisions.append(Revision(f"i{number}", f"d{number}", edits, number))
         cells = read(tree, schema, Shape(rules.sets, rules.keys))
         snapshots[f"d{number}"] = Snapshot(cells, schema.by_path.__contains__)
     return revisions, snapshots

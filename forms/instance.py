@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
-import orjson
 from lxml import etree
 
 from forms import values, xml
@@ -102,29 +101,19 @@ def write(header: Header, answers: Tree, schema: FormSchema) -> bytes:
     return "".join(parts).encode()
 
 
-def canonical_content(answers: Tree, schema: FormSchema) -> bytes:
-    """Return the bytes that stand for what the respondent said: equal for two instances that differ only in noise.
+def canonical_node(node: Answer | Tree | tuple[Answer | Tree, ...], place: Place) -> object:
+    """Return what a part of a tree says, ready for `orjson`; blank when it says nothing. Equal but for noise.
 
     Noise is (Collect, opening an instance again): child order between different names, surrounding blanks, less than
     a second of a dateTime, blank against absent, identity (`instanceID`, `deprecatedID`), and fields recalculated by
     themselves (`end`, `now()`, `uuid()` without `once()`, `jr:choice-name()`).
     A dateTime one millisecond before a full second counts as another: rare, and kept as an edit, never lost.
     """
-    return orjson.dumps(_canonical(answers, schema.top), option=orjson.OPT_SORT_KEYS)
-
-
-def canonical_node(node: Answer | Tree | tuple[Answer | Tree, ...], place: Place) -> object:
-    """Return what a part of a tree says, ready for `orjson`: blank when it says nothing. See `canonical_content`."""
     if isinstance(node, Answer):
         return values.canonical(place.type, node.text, node.value)
     return (
         [canonical_node(row, place) for row in node] if isinstance(node, tuple) else _canonical(node, place)
     )
-
-
-def content_digest(answers: Tree, schema: FormSchema) -> str:
-    """Return the SHA-256 of the canonical content, as hex."""
-    return hashlib.sha256(canonical_content(answers, schema)).hexdigest()
 
 
 def stable_instance_id(data: bytes) -> str:

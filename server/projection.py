@@ -247,7 +247,6 @@ def _read_decision(record: Record, detail: dict[str, Any]) -> NewRevision:
         revision=Revision(
             instance_id=detail["instance_id"],
             digest=hashlib.sha256(record.detail).hexdigest(),
-            content_digest="",
             deprecated_id=detail["deprecated_id"],
             stamp=record.stamp,
             kind=RevisionKind(detail["kind"]),
@@ -282,7 +281,6 @@ def _read_revision(
         revision=Revision(
             instance_id=detail["instance_id"],
             digest=detail["digest"],
-            content_digest=detail["digest"],
             deprecated_id=detail["deprecated_id"] or None,
             stamp=record.stamp,
         ),

@@ -25,7 +25,7 @@ class Revision:
     """One node of a submission's history.
 
     instance_id: of a decision, one of its own, so that an edit can name it. digest: SHA-256 (hex) of the exact bytes,
-    of a decision that of its facts. content_digest: of the canonical content, equal when nothing was said anew.
+    of a decision that of its facts.
     deprecated_id: the instanceID that this revision edits; of a decision, one of those it was made upon, which ties
     it to its submission. stamp: of its first receipt; carried by the entry, so the same at every node.
     parents: the digests that a decision was made upon; an edit names its parent by `deprecated_id`.
@@ -33,7 +33,6 @@ class Revision:
 
     instance_id: str
     digest: str
-    content_digest: str
     deprecated_id: str | None
     stamp: int
     kind: RevisionKind = RevisionKind.EDIT

@@ -19,11 +19,12 @@ from server.merging import Merged
 from sync.registers import DELETED
 from sync.revision import RevisionKind
 from sync.view import Candidate, Conflict, ConflictKind, View, view
-from tests.merge_cases import Case, Fact, decide, drop, dump, edit, merge, put, read, resaved, slots
+from tests.merge_cases import Case, Fact, decide, dump, edit, merge, read
+from tests.merge_draws import drop, put, resaved, slots
 from tests.merge_oracle import Oracle
 
 Law = Callable[[Case, random.Random], None]
-EXAMPLES = 100
+EXAMPLES = 200
 """How many histories `make test` tries each law with."""
 
 

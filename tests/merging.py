@@ -50,7 +50,7 @@ def edit(
     cells |= {name: cell(text) for name, text in (answers or {}).items()}
     content = ",".join(f"{name}={one.said}" for name, one in sorted(cells.items()))
     digest = f"{instance_id}<{edits}:{content}:{sorted((files or {}).items())}"
-    revision = Revision(instance_id, digest, content, edits, stamp)
+    revision = Revision(instance_id, digest, edits, stamp)
     return revision, Snapshot(cells, lambda path: path not in lacks, files or {})
 
 
@@ -63,7 +63,6 @@ def decide(
     revision = Revision(
         instance_id,
         f"{instance_id}<{parents}:{sorted((cells or {}).items())}",
-        "",
         upon[0][0].instance_id,
         stamp,
         RevisionKind(kind),

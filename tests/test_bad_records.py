@@ -129,7 +129,7 @@ def test_no_answer_whatever_stops_the_reading_of_an_instance(answers):
     xml = household(extra="".join(f"<{name}>{escape(text)}</{name}>" for name, text in answers.items()))
     read = instance.read(xml, SCHEMA)
     assert orjson.loads(orjson.dumps(instance.to_json(read.answers)))["size"]
-    assert len(instance.content_digest(read.answers, SCHEMA)) == 64
+    assert orjson.dumps(instance.canonical_node(read.answers, SCHEMA.top))
 
 
 def test_publishing_a_form_takes_up_what_waited_for_it_with_its_files(live):

@@ -18,12 +18,11 @@ from server.publishing import publish
 from server.store import erasures, journal
 from server.store.dialect import insert_ignore
 from server.store.engine import reading, writing
-from server.store.erasures import Names
 from server.store.tables import STATE, erasing
 from server.store.tables import journal as entries
 from server.store.tables import node as identity
 from server.sweeping import sweep
-from sync.erasure import Reason
+from sync.erasure import Names, Reason
 from sync.journal import Fact, Kind
 from sync.revision import RevisionKind
 

@@ -8,12 +8,12 @@ from sync.revision import Revision, RevisionKind
 
 
 def revision(instance_id, content, deprecates=None, stamp=1):
-    return Revision(instance_id, f"{instance_id}:{content}:{deprecates}", content, deprecates, stamp)
+    return Revision(instance_id, f"{instance_id}:{content}:{deprecates}", deprecates, stamp)
 
 
 def decision(name, kind, parents, stamp=9):
     digests = tuple(parent.digest for parent in parents)
-    return Revision(name, f"{name}:{digests}", "", parents[0].instance_id, stamp, kind, digests)
+    return Revision(name, f"{name}:{digests}", parents[0].instance_id, stamp, kind, digests)
 
 
 def parents_of(past):

@@ -72,7 +72,6 @@ class NewRevision:
             "form_id": self.detail["form_id"],
             "instance_id": self.revision.instance_id,
             "digest": self.revision.digest,
-            "content_digest": self.revision.content_digest,
             "deprecated_id": self.revision.deprecated_id,
             "version": self.detail["version"],
             "position": self.record.position,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import orjson
@@ -21,7 +20,7 @@ from server.store.dropping import drop
 from server.store.journal import Record
 from server.store.submissions import FormKey, chunks, of_form
 from server.store.tables import STATE, distinction, erased, quarantine, revision
-from sync.erasure import FOLLOWS, Reason
+from sync.erasure import FOLLOWS, Names, Reason
 from sync.journal import Fact, Kind
 from sync.revision import RevisionKind
 
@@ -34,14 +33,6 @@ OF_RECORDS = tuple(
     if {"project_id", "form_id", "instance_id"} <= set(table.c.keys()) and table is not distinction
 )
 """Tables with rows of single records. That two records are different says nothing of either."""
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What an erased record is known by. instance_ids: of one form. digests: SHA-256 of its bytes."""
-
-    instance_ids: set[str] = field(default_factory=set)
-    digests: set[str] = field(default_factory=set)
 
 
 def fact(form: FormKey, names: Names, reason: Reason | Literal["follows"], actor_id: int | None) -> Fact:
@@ -69,9 +60,10 @@ def names_of(connection: Connection, form: FormKey, instance_ids: Iterable[str])
     for some in chunks(roots):
         query = select(revision).where(*of_form(revision, form), revision.c.root_id.in_(some))
         for row in connection.execute(query).mappings():
-            names.instance_ids.update(filter(None, (row["instance_id"], row["deprecated_id"])))
+            said = Names.of(dict(row))
+            names.instance_ids.update(said.instance_ids)
             if row["kind"] == RevisionKind.EDIT:
-                names.digests.add(row["digest"])
+                names.digests.update(said.digests)
     for some in chunks(names.instance_ids):
         query = select(quarantine.c.digest)
         rows = connection.execute(query.where(*of_form(quarantine, form), quarantine.c.instance_id.in_(some)))
@@ -119,15 +111,17 @@ def drop_late(connection: Connection, late: Sequence[Arrived]) -> None:
     """Have what came of an erased record dropped, and what it names erased too."""
     drop(connection, [record.position for record, _ in late])
     for record, detail in late:
-        ids = filter(None, map(detail.get, ("instance_id", "deprecated_id")))
-        names = Names(set(ids), set(filter(None, [detail.get("digest")])))
-        _remember(connection, (record.project_id, detail["form_id"]), names, Names())
+        _remember(connection, (record.project_id, detail["form_id"]), Names.of(detail), Names())
 
 
 def _asked(detail: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The names, (form_id, name), any of which makes an entry one of an erased record."""
-    names = [(detail.get("form_id", ""), detail.get(name)) for name in ("instance_id", "deprecated_id")]
-    return [(form_id, name) for form_id, name in (*names, ("", detail.get("digest"))) if name]
+    return _rows(detail.get("form_id", ""), Names.of(detail))
+
+
+def _rows(form_id: str, names: Names) -> list[tuple[str, str]]:
+    """The names as `erased` has them: an instanceID is one of its form, a digest of the project."""
+    return [(form_id, name) for name in names.instance_ids] + [("", name) for name in names.digests]
 
 
 def _waiting(connection: Connection, form: FormKey, names: Names) -> set[int]:
@@ -144,8 +138,8 @@ def _waiting(connection: Connection, form: FormKey, names: Names) -> set[int]:
 
 def _remember(connection: Connection, form: FormKey, names: Names, said: Names) -> None:
     """Add the names to those erased. said: those that an entry names; others get an entry."""
-    rows = [(form[1], name) for name in names.instance_ids] + [("", name) for name in names.digests]
-    known = {(form[1], name) for name in said.instance_ids} | {("", name) for name in said.digests}
+    rows = _rows(form[1], names)
+    known = set(_rows(form[1], said))
     for some in chunks(name for _, name in rows):
         query = select(erased.c.form_id, erased.c.name).where(
             erased.c.project_id == form[0], erased.c.name.in_(some)

@@ -240,7 +240,6 @@ def revision_of(row: Mapping[str, Any]) -> Revision:
     return Revision(
         instance_id=row["instance_id"],
         digest=row["digest"],
-        content_digest=row["content_digest"],
         deprecated_id=row["deprecated_id"],
         stamp=row["stamp"],
         kind=RevisionKind(row["kind"]),

@@ -70,7 +70,6 @@ class Revision(SQLModel, table=True):
     form_id: str = Field(primary_key=True)
     instance_id: str = Field(primary_key=True)
     digest: str = Field(primary_key=True)
-    content_digest: str
     deprecated_id: str | None
     root_id: str
     version: str
