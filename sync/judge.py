@@ -29,9 +29,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Cells that are shown as one side has them all. sides: the one shown first."""
+    """Cells that are shown as one side has them all. linked: with those that all sides answered alike.
+
+    sides: the one shown first.
+    """
 
     cells: tuple[str, ...]
+    linked: tuple[str, ...]
     sides: tuple[Side, ...]
 
 
@@ -170,6 +174,7 @@ class Judge:
         kept = [cell for cell in cells if len({side.cells[cell].said for side in sides}) > 1]
         return Unit(
             tuple(kept),
+            cells,
             tuple(Side({cell: side.cells[cell] for cell in kept}, side.places) for side in sides),
         )
 

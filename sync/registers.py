@@ -21,8 +21,8 @@ Register = tuple[int, ...]
 Registers = dict[str, Register]
 Shown = dict[str, Cell]
 """What a view shows by cell, blank answers and what stands in deleted rows included."""
-Units = Sequence[Collection[str]]
-"""Cells that belong together although different people answered them."""
+Units = Sequence[tuple[Collection[str], Collection[str]]]
+"""Cells that belong together although different people answered them: those they answered differently, and all."""
 DELETED = "@deleted"
 """The cell that a tombstone writes and everything later blanks."""
 GONE = Cell("yes", "yes")
@@ -78,7 +78,7 @@ class Ledger:
     def fold(self, shown_by: Callable[[int], tuple[Shown, Units]]) -> None:
         """Go through the history and fill the ledger; the work grows with the number of revisions.
 
-        shown_by: what the view of some revisions (as bits) shows, and the cells of each unit in it. Asked only after
+        shown_by: what the view of some revisions (as bits) shows, and the units in it. Asked only after
         a decision about revisions made apart; what comes after a view without units is told from what it adds.
         """
         children = [0] * len(self.history.order)
@@ -152,9 +152,9 @@ class Ledger:
                 is_row_here = all(row in cells for row in rows_of(cell))
                 if is_row_here and snapshot.knows(path_of(cell)):
                     changed[cell] = BLANK
-        for unit in units:
+        for contested, unit in units:
             if not changed.keys().isdisjoint(unit):
-                for cell in unit:
+                for cell in contested:
                     if cell not in changed and snapshot.knows(path_of(cell)):
                         before = shown.get(cell, BLANK)
                         changed[cell] = self._said(place, cell, cells.get(cell, BLANK), before)

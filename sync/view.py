@@ -196,7 +196,7 @@ def view(revisions: Iterable[Revision], snapshots: Mapping[str, Snapshot], rules
 
 def _seen(judge: Judge) -> tuple[Shown, Units]:
     shown, units = judge.shown()
-    return shown, [unit.cells for unit in units]
+    return shown, [(unit.cells, unit.linked) for unit in units]
 
 
 def _view(judge: Judge, ledger: Ledger, rules: MergeRules) -> View:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from forms.cells import BLANK, HERE, Cell, is_row, path_of, rows_of
+from forms.merge_rules import MergeRules
 from forms.schema import FieldType
 from server import merging
 from server.merging import Merged
@@ -171,7 +172,7 @@ def what(one: Conflict) -> tuple[object, ...]:
 
 
 def deciding_everything_leaves_no_conflict(case: Case, chance: random.Random) -> None:
-    """And a late edit opens only what it changes, and what depends on that."""
+    """And a late edit opens only what it changes, what depends on that, and what that depends on."""
     before = merge(case.form, case.facts)
     if before.view.current is None:
         return
@@ -188,13 +189,22 @@ def deciding_everything_leaves_no_conflict(case: Case, chance: random.Random) ->
     place = [one.digest for one in after.view.history.order].index(late.revision.digest)
     opened = set(after.view.judge.ledger.written[place])
     opened |= {row for cell in opened for row in rows_of(cell)}
-    controllers = case.form.line.rules[-1].controllers
+    controllers = rules_of(case).controllers
     for conflict in after.view.conflicts:
-        reasons = {
-            path for cell in conflict.cells for path in (*controllers.get(path_of(cell), ()), path_of(cell))
-        }
+        own = set(map(path_of, conflict.cells))
+        reasons = own.union(*(controllers.get(path, ()) for path in own))
+        if conflict.kind is ConflictKind.UNIT:  # all say the same of what was changed, beside other answers
+            reasons |= {path for path, above in controllers.items() if above & own}
         assert conflict.kind is ConflictKind.DELETED or not reasons.isdisjoint(map(path_of, opened))
         assert any(late.revision.digest in side.writers for side in conflict.candidates)
+
+
+def rules_of(case: Case) -> MergeRules:
+    """The rules of the form version that a case is shown in."""
+    line = case.form.line
+    return line.rules[
+        max((line.place(one.version) for one in case.facts if one.document is not None), default=-1)
+    ]
 
 
 def decide_all(case: Case, before: Merged, chance: random.Random) -> list[Fact]:
@@ -326,9 +336,7 @@ def answers_that_depend_stand_together(case: Case, _: random.Random) -> None:
     """What is shown of a question beside what decides that it is asked, one person saw together."""
     merged = merge(case.form, case.facts)
     seen, past, ledger = merged.view, merged.view.history, merged.view.judge.ledger
-    edits = [fact for fact in case.facts if fact.document is not None]
-    newest = max((case.form.line.place(fact.version) for fact in edits), default=-1)
-    rules = case.form.line.rules[newest]
+    rules = rules_of(case)
     shown = {cell: answer.said for cell, answer in seen.shown.items()}
     for path, above in rules.controllers.items():
         for cell in (cell for cell in ledger.writers if path_of(cell) == path):
