@@ -23,7 +23,7 @@ bench: .venv/.installed
 	$(RUN)/python -m benchmarks.merge
 
 soak: .venv/.installed
-	CHAPAR_SOAK=1 $(RUN)/pytest -m soak -n 0
+	CHAPAR_SOAK=1 $(RUN)/pytest -m soak -n 2
 
 lock: $(UV)
 	$(UV) pip compile $(LOCK) --group dev pyproject.toml -o .ci/requirements.lock

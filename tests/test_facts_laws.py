@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from server import projection
 from server.node import Node
@@ -20,11 +22,12 @@ from server.store.dialect import insert_ignore
 from server.store.engine import reading, writing
 from server.store.tables import STATE, erasing
 from server.store.tables import journal as entries
-from server.store.tables import node as identity
+from server.store.tables import node as own
 from server.sweeping import sweep
 from sync.erasure import Names, Reason
 from sync.journal import Fact, Kind
 from sync.revision import RevisionKind
+from tests.test_merge_laws import SOAK
 
 SLOTS = """
 | survey   |           |          |       |               |
@@ -124,15 +127,21 @@ def slots(node: Node) -> Node:
     return node
 
 
-def tell(node: Node, facts: Sequence[tuple[int, Fact]], steps: Sequence[int], *, dropping: bool) -> object:
+def tell(
+    node: Node, facts: Sequence[tuple[int, Fact]], steps: Sequence[int], *, dropping: bool, **identity: str
+) -> object:
     """Start from the published form, take in the facts (stamp, fact), project after the given numbers; the state.
 
-    What a node says itself while it takes in facts comes with them, and is dropped with what they say.
+    What a node says itself while it takes in facts comes with them, and is dropped with what they say. identity:
+    columns of what it is called instead.
     """
     with reading(node.engine) as connection:
         form = journal.head_position(connection)
-        first = connection.execute(select(identity)).mappings().one()
+        first = connection.execute(select(own)).mappings().one()
         kept = connection.execute(select(entries).where(entries.c.position <= form)).mappings().all()
+    if identity:
+        with writing(node.engine) as connection:
+            connection.execute(update(own).values(**identity))
     for number, (stamp, fact) in enumerate(facts):
         with writing(node.engine) as connection:
             journal.append(connection, [fact], iter([stamp]))
@@ -146,9 +155,9 @@ def tell(node: Node, facts: Sequence[tuple[int, Fact]], steps: Sequence[int], *,
         assert projected(node) == (projection.rebuild(node.engine, node.schemas), projected(node))[1]
     state = projected(node)
     with writing(node.engine) as connection:
-        for table in (*STATE, entries, identity):
+        for table in (*STATE, entries, own):
             connection.execute(delete(table))
-        connection.execute(insert(identity).values(**first))
+        connection.execute(insert(own).values(**first))
         insert_ignore(connection, entries, kept)
     node.catch_up()
     return state
@@ -169,13 +178,44 @@ def projected(node: Node) -> object:
         }
 
 
-@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(facts=facts(), data=st.data())
-def test_any_order_and_repetition_of_what_was_said_gives_the_same_state(slots, facts, data):
+def any_order(examples: int) -> Callable[[Any], Any]:
+    """Have a test try so many drawn facts, on SQLite."""
+
+    def decorate(test: Any) -> Any:
+        drawn = settings(
+            max_examples=examples,
+            deadline=None,
+            suppress_health_check=[HealthCheck.function_scoped_fixture],
+        )(given(facts=facts(), data=st.data())(test))
+        return pytest.mark.parametrize("settings", ["sqlite"], indirect=True)(drawn)
+
+    return decorate
+
+
+def hold(slots: Node, facts: Sequence[Fact], data: st.DataObject) -> None:
     stamped = [((number + 1) << 16, fact) for number, fact in enumerate(facts)]
     other = data.draw(st.permutations(stamped + data.draw(st.lists(st.sampled_from(stamped), max_size=3))))
     everywhere = st.just(set(range(len(other))))
     steps = data.draw(everywhere | st.sets(st.integers(0, len(other))))
     first = tell(slots, stamped, (), dropping=False)
     assert tell(slots, other, sorted(steps), dropping=data.draw(st.booleans())) == first
+
+
+@any_order(30)
+def test_any_order_and_repetition_of_what_was_said_gives_the_same_state(slots, facts, data):
+    hold(slots, facts, data)
+
+
+@any_order(6)
+def test_renaming_origins_changes_nothing(slots, facts, data):
+    """A node that is called otherwise, or has come back under another epoch, shows the same."""
+    stamped = [((number + 1) << 16, fact) for number, fact in enumerate(facts)]
+    names = data.draw(st.sampled_from([{"origin": "a"}, {"origin": "z"}, {"epoch": "0"}]))
+    assert tell(slots, stamped, (), dropping=False, **names) == tell(slots, stamped, (), dropping=False)
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("CHAPAR_SOAK"), reason="long; CHAPAR_SOAK=1 runs it")
+@any_order(SOAK // 10)
+def test_any_order_gives_the_same_state_in_a_thousand_schedules(slots, facts, data):
+    hold(slots, facts, data)
