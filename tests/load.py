@@ -89,14 +89,14 @@ class Load:
 
     def send_alone(self, child: Child, name: str, photo: bytes | None = None) -> int:
         """Send one instance over a connection of its own; return the status."""
-        connection = HTTPConnection("127.0.0.1", child.port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", child.port, timeout=300)
         try:
             return self.send(connection, name, photo)
         finally:
             connection.close()
 
     def _send(self, port: int, stop: threading.Event) -> None:
-        connection = HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", port, timeout=300)
         name = ""
         while not stop.wait(self.pause_s):
             name = name or f"uuid:{next(self.numbers)}"

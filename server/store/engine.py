@@ -18,9 +18,14 @@ from server.store.troubles import is_untrusted
 BUSY_TIMEOUT_MS = 30_000
 WAL_PAGES = 4_000
 POOL_SIZE = 40
-CONNECT_TIMEOUT_S = 5
-SILENCE_MAX_MS = 15_000
-"""How long a database that answers no packet may keep anybody waiting."""
+SILENCE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 15_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+}
+"""How long PostgreSQL may answer no packet: without it, who waits for one that lost its power waits for ever."""
 
 
 def open_engine(data: Path, database_url: str = "") -> Engine:
@@ -30,8 +35,7 @@ def open_engine(data: Path, database_url: str = "") -> Engine:
             database_url,
             connect_args={
                 "prepare_threshold": None,  # pgbouncer in transaction mode gives each one another server
-                "connect_timeout": CONNECT_TIMEOUT_S,
-                "tcp_user_timeout": SILENCE_MAX_MS,
+                **SILENCE,
             },
             pool_size=POOL_SIZE,
             max_overflow=8,
