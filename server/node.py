@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from server.store.forms import KnownForms, Schemas
 from server.sweeping import sweep
 
 LOCK_FILE = "server.lock"
+NO_BLOB = "0" * 64
 
 
 class DataDirectoryInUseError(Exception):
@@ -95,6 +96,10 @@ def require_store(settings: Settings) -> None:
 
 def start_serving(node: Node, deliver: Deliver) -> Serving:
     """Start the projector, and the writer whose outcomes go to `deliver` (in the writer's thread)."""
+    with suppress(OSError):
+        node.blobs.has(
+            NO_BLOB
+        )  # starts obstore's threads: the first use without a free file descriptor breaks it for good
     projector = Projector(node.engine, node.schemas, node.settings, partial(sweep, node.engine, node.blobs))
 
     def committed(outcomes: Sequence[tuple[object, Outcome | Exception]]) -> None:

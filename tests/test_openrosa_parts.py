@@ -16,6 +16,7 @@ from server.openrosa.parts import (
     ClientGoneError,
     Parts,
     clean_name,
+    iter_body,
     read_parts,
 )
 from server.problems import Problem
@@ -42,7 +43,7 @@ def read(pieces: list[bytes], *, is_cut: bool = False, bytes_max: int = 10_000_0
         return messages.pop(0)
 
     with TemporaryDirectory() as folder, Parts(*[lambda: Upload(Path(folder))] * 2) as parts:
-        asyncio.run(read_parts(SCOPE, receive, parts, bytes_max))
+        asyncio.run(read_parts(SCOPE, iter_body(receive), parts, bytes_max))
         files = [(file.name, file.upload.rewound().read(), file.upload.sha256) for file in parts.files]
         return parts.xml and parts.xml.rewound().read(), files
 

@@ -90,8 +90,8 @@ class Parts:
         self.close()
 
 
-async def read_parts(scope: Scope, receive: Receive, parts: Parts, request_bytes_max: int) -> None:
-    """Read the whole request into `parts`.
+async def read_parts(scope: Scope, body: AsyncIterator[bytes], parts: Parts, request_bytes_max: int) -> None:
+    """Read the whole body into `parts`.
 
     Raises Problem 400.1 (no multipart, or two records), 400.2 (it ends before its last boundary), 413.1 (too large, or
     too many files), and ClientGoneError when the connection is lost: a truncated body must never pass for a whole one.
@@ -100,7 +100,7 @@ async def read_parts(scope: Scope, receive: Receive, parts: Parts, request_bytes
     received = 0
     try:
         with PushMultipartParser(boundary, header_charset="latin-1") as parser:
-            async for chunk in iter_body(receive):
+            async for chunk in body:
                 received += len(chunk)
                 if received > request_bytes_max:
                     raise Problem(413.1, Message.TOO_LARGE.text)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -100,7 +100,7 @@ class SubmissionDoor:
             else:
                 corridor = await self._admit(scope, project_id, match["token"])
         except Problem:
-            await _drain(receive, self._settings.submission_bytes_max)
+            await _drain(iter_body(receive), self._settings.submission_bytes_max)
             raise
         if method == "HEAD":
             # Collect reads the limit from a 204 only, and a Location spares it the next HEADs.
@@ -130,11 +130,12 @@ class SubmissionDoor:
         return Corridor(sender, self._node.test_blobs(draft.id), commit, draft)
 
     async def _receive(self, scope: Scope, receive: Receive, project_id: int, corridor: Corridor) -> Outcome:
+        body = iter_body(receive)
         with Parts(corridor.blobs.open_upload, corridor.blobs.open_media) as parts:
             try:
-                await read_parts(scope, receive, parts, self._settings.request_bytes_max)
+                await read_parts(scope, body, parts, self._settings.request_bytes_max)
             except NoRoomError:
-                await _drain(receive, self._settings.submission_bytes_max)
+                await _drain(body, self._settings.submission_bytes_max)
                 raise Problem(507.1, Message.NO_ROOM.text) from None
             if parts.xml is None:
                 raise Problem(400.1, Message.NOT_A_SUBMISSION.text)
@@ -208,10 +209,10 @@ def _device_of(query_string: bytes) -> str:
     return clean_name(query["deviceID"][0]) if "deviceID" in query else ""
 
 
-async def _drain(receive: Receive, bytes_max: int) -> None:
-    """Read a refused request to its end, so that the answer is read and the connection lives on."""
+async def _drain(body: AsyncIterator[bytes], bytes_max: int) -> None:
+    """Read what is left of a refused request, so that the answer is read and the connection lives on."""
     received = 0
-    async for chunk in iter_body(receive):
+    async for chunk in body:
         received += len(chunk)
         if received > bytes_max:
             return
