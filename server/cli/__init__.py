@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from server.cli import accounts, backup, conflicts, db, duplicates, entities, erase, export, forms, serve
+from server.cli import (
+    accounts,
+    backup,
+    conflicts,
+    db,
+    doctor,
+    duplicates,
+    entities,
+    erase,
+    export,
+    forms,
+    serve,
+)
 from server.cli.common import explain
 
 app = typer.Typer(
@@ -18,6 +30,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)
+app.command("doctor")(doctor.doctor)
 app.command("export")(export.export)
 app.command("rebuild")(export.rebuild)
 app.command("backup")(backup.backup)

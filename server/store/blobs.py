@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from obstore.store import RetryConfig
 
 CHUNK_BYTES = 1 << 20
+KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
 PROBE = "probe"
 ADVICE = (
     "Attachments cannot be kept there. Look at CHAPAR_BLOBS (s3://BUCKET/PREFIX), AWS_ENDPOINT, AWS_REGION, "
@@ -140,6 +142,16 @@ class Blobs:
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > UNFINISHED_S_MAX:
                     path.unlink()
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size in bytes of every blob, by SHA-256."""
+        with _told():
+            return {
+                one["path"].replace("/", ""): one["size"]
+                for page in obstore.list(self._store)
+                for one in page
+                if KEY.fullmatch(one["path"])
+            }
 
     def list_parts(self) -> list[str]:
         """Return the names of the parts below this one."""

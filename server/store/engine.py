@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -57,6 +58,17 @@ def open_engine(data: Path, database_url: str = "") -> Engine:
 def sqlite_file(data: Path) -> Path:
     """Return where SQLite has its database."""
     return data / "chapar.sqlite"
+
+
+def open_to_look(data: Path, database_url: str = "") -> Engine:
+    """Return an engine of the store as it is, to read from only: neither it nor its files are changed."""
+    if database_url:
+        return open_engine(data, database_url)
+    path = quote(str(sqlite_file(data).absolute()))
+    engine = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", hide_parameters=True)
+    event.listen(engine, "connect", _prepare_to_look)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
 def migrate(engine: Engine) -> None:
@@ -128,6 +140,12 @@ def _prepare_sqlite(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> Non
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _prepare_to_look(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    raw: Any = dbapi
+    raw.isolation_level = None
+    raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
