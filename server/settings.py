@@ -17,6 +17,7 @@ class Settings(BaseSettings):
     blobs: `s3://bucket/prefix` instead of the data directory. public_url: when a proxy hides the Host tablets use.
     submission_bytes_max: what tablets are told to put into one request. request_bytes_max: refused above.
     xml_bytes_max: an instance above is kept in quarantine. queue_max: arrivals that may wait for the writer.
+    patience_s: how long a client may send nothing, or next to nothing.
     log_format: `text`, or `json` for whoever collects logs. metrics_token: what `/metrics` asks for, see `server.health`.
     """
 
@@ -35,3 +36,4 @@ class Settings(BaseSettings):
     request_bytes_max: int = 1000 * MEGABYTE
     xml_bytes_max: int = 8 * MEGABYTE
     queue_max: int = 2000
+    patience_s: float = 60

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 GRACE_S = 30
-BACKLOG = 2048
 
 
 def serve(
@@ -36,6 +35,7 @@ def serve(
 ) -> None:
     """Keep a server up. The first start makes the data directory, project 1, the forms and an administrator."""
     from server import logs
+    from server.connections import listen
     from server.node import lock_data, open_node
 
     chosen = settings(data, host=host, port=port)
@@ -44,7 +44,7 @@ def serve(
         signal.signal(stop, lambda *_: sys.exit(0))
     _allow_open_files()
     with lock_data(chosen.data):
-        listener = socket.create_server((chosen.host, chosen.port), backlog=BACKLOG)
+        listener = listen(chosen.host, chosen.port)
         node = open_node(chosen)
         try:
             node.blobs.check()
@@ -99,7 +99,7 @@ def _run(node: Node, listener: socket.socket) -> None:
     import uvicorn
 
     from server.app import Application
-    from server.headers import BoundedHeadersProtocol
+    from server.connections import patient
     from server.node import announce
 
     port = listener.getsockname()[1]
@@ -115,7 +115,7 @@ def _run(node: Node, listener: socket.socket) -> None:
 
     config = uvicorn.Config(
         Application(node),
-        http=BoundedHeadersProtocol,
+        http=patient(node.settings.patience_s),
         log_config=None,
         access_log=False,  # paths hold tablets' tokens
         server_header=False,
