@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.telemetry import TelemetryConfig
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -50,6 +51,8 @@ from server.store.troubles import STORE_TROUBLE, Trouble
 from server.watch import Watch
 
 GZIP_BYTES_MIN = 1000
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI would send paths, which hold tablets' tokens, and texts of errors to whoever the environment names."""
 NUL = "\x00"
 SUBMISSION_ROUTE = "/projects/{project_id}/submission"
 TEST_ROUTE = "/projects/{project_id}/forms/{form_id}/draft/submission"
@@ -111,6 +114,7 @@ class Application:
             openapi_url="/v1/openapi.json",
             docs_url=None,  # the page would load its script from another host
             redoc_url=None,
+            telemetry=NO_TELEMETRY,
             dependencies=[Depends(_show_slashes)],
         )
         app.state.node = node

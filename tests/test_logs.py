@@ -6,10 +6,11 @@ import io
 import logging
 import re
 
+import httpx2
 import orjson
 import pytest
 from child import prepare, started
-from conftest import household, send
+from conftest import household, send, serving
 from hostile import (
     ON_SQLITE,
     exchange,
@@ -111,6 +112,15 @@ def test_every_answer_names_its_request(live, admin):
         live.client.get(f"{live.url}/v1/projects/1/forms"),
     ]
     assert len({answer.headers["X-Request-ID"] for answer in answers}) == len(answers)
+
+
+@ON_SQLITE
+def test_the_framework_tells_nobody_of_addresses_and_errors(node, monkeypatch):
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("fastapi.telemetry._runtime._export_endpoint", pytest.fail)
+    with serving(node) as url:
+        assert httpx2.get(f"{url}/healthz").status_code == 200
 
 
 @ON_SQLITE
