@@ -49,7 +49,7 @@ def readyz(request: Request) -> dict[str, object]:
     health: Health = request.app.state.health
     failed = dict(_failures(health))
     if failed:
-        log.warning("not ready: %s", ", ".join(failed))
+        log.info("not ready: %s", ", ".join(failed))
         raise Problem(503.3, " ".join(failed.values()), extra={"failed": failed})
     rooms = disk.measure(health.node.settings.data, health.node.blobs.folder)
     return {"status": "ready", "disk_used_percent": {one.name: round(one.used_percent) for one in rooms}}

@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import typer
 from child import chapar, prepare, started
-from conftest import household, send
+from conftest import household, send, wait_for
 from hostile import ON_SQLITE, live_child
 from sqlalchemy import delete, text, update
 
 from server import disk
+from server.cli.doctor import doctor
 from server.doctor import machine
 from server.doctor.environment import check_settings
 from server.doctor.examine import examine
@@ -85,6 +87,13 @@ def test_an_entry_that_was_altered_is_found(kept):
     assert finding.level is Level.BROKEN
     assert "entry 4" in finding.what
     assert "another payload" in finding.what
+
+
+def test_an_entry_that_is_no_text_any_more_is_found_and_the_rest_looked_at(kept):
+    change(kept, update(journal).where(journal.c.position == 4).values(detail=b"\xff"))
+    findings = found(kept)
+    assert "entry 4" in findings["journal"].what
+    assert findings["blobs"].do.startswith("Run without --quick")
 
 
 def test_a_chain_hash_that_was_altered_is_found(kept):
@@ -296,7 +305,7 @@ def test_a_setting_that_makes_no_sense_is_found(given, environment, word):
 
 
 @ON_SQLITE
-def test_the_command_tells_by_its_exit_code_beside_a_server_under_load(settings):
+def test_the_command_tells_by_its_exit_code_beside_a_server_and_after_it_was_killed(settings):
     token = prepare(settings)
     with started(settings) as child, live_child(child, token) as live:
         for number in range(10):
@@ -305,9 +314,11 @@ def test_the_command_tells_by_its_exit_code_beside_a_server_under_load(settings)
         assert (well.returncode, well.stderr) == (0, "")
         assert json.loads(well.stdout)["level"] == "fine"
         send(live, household(form_id="unheard-of"))
-        child.stop()
-    look = chapar(settings, "doctor", "--quick")
-    assert (look.returncode, "chapar quarantine" in look.stdout) == (1, True)
+        wait_for(lambda: "chapar_quarantine_waiting 1" in live.client.get(f"{child.url}/metrics").text)
+        child.kill()
+    with pytest.raises(typer.Exit) as ended:
+        doctor(quick=True, data=settings.data)
+    assert ended.value.exit_code == 1
     for path in (settings.data / "blobs").glob("*/*"):
         path.unlink()
     broken = chapar(settings, "doctor")

@@ -60,18 +60,31 @@ def _examine_store(settings: Settings, engine: Engine, report: Report, *, quick:
         yield Check("blobs").broken(f"there is no {settings.data / 'blobs'}", "Bring it from a backup.")
         return
     blobs = Blobs(settings.data, settings.blobs)
-    yield from files.check_blobs(engine, blobs, report, quick=quick)
+    yield from _guarded("blobs", files.check_blobs(engine, blobs, report, quick=quick))
 
 
 def _look(engine: Engine, name: str, check: Callable[[Connection], Iterator[Finding]]) -> Iterator[Finding]:
     """Look at one state of the store."""
-    try:
+
+    def findings() -> Iterator[Finding]:
         with reading(engine) as connection:
-            yield from list(check(connection))
+            yield from check(connection)
+
+    return _guarded(name, findings())
+
+
+def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield the findings, and one more when the look cannot go on."""
+    try:
+        yield from findings
     except SQLAlchemyError as error:
         yield Check(name).broken(
             f"the database cannot be read: {describe(error)}",
             "Look whether it runs, at CHAPAR_DATABASE_URL, at the disk (`dmesg`) and at who owns the files.",
+        )
+    except ValueError:
+        yield Check(name).broken(
+            "an entry of the journal cannot be read", "Run without --quick: `journal` says what it is."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Engine
 
@@ -47,7 +47,7 @@ def check_blobs(engine: Engine, blobs: Blobs, report: Report, *, quick: bool) ->
         yield _broken(check, f"{len(altered)} of {len(named)} have another content than came in", altered)
     if not lost and not altered:
         yield check.fine(f"{len(named):,} are there" + ("" if quick else ", each with its SHA-256"))
-    yield from _orphans(check, {digest: size for digest, size in here.items() if digest not in set(named)})
+    yield from _orphans(check, [here[digest] for digest in here.keys() - set(named)])
 
 
 def _is_whole(blobs: Blobs, digest: str, *, quick: bool) -> bool | None:
@@ -71,9 +71,9 @@ def _broken(check: Check, what: str, digests: Sequence[str]) -> Finding:
     )
 
 
-def _orphans(check: Check, orphans: Mapping[str, int]) -> Iterator[Finding]:
-    if orphans:
-        size = sum(orphans.values()) / MEGABYTE
+def _orphans(check: Check, sizes: Sequence[int]) -> Iterator[Finding]:
+    if sizes:
+        size = sum(sizes) / MEGABYTE
         yield check.fine(
-            f"{len(orphans)} more, {size:,.1f} MB, are named by nothing: sendings cut off. They do no harm"
+            f"{len(sizes)} more, {size:,.1f} MB, are named by nothing: sendings cut off. They do no harm"
         )

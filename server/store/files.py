@@ -24,8 +24,9 @@ def named_files(connection: Connection) -> set[str]:
     """Return the SHA-256 of every blob that the journal or a draft of a form names."""
     found: set[str] = set()
     details = select(journal.c.detail).where(journal.c.detail.is_not(None)).execution_options(yield_per=PAGE)
-    for detail in connection.execute(details).scalars():
-        found |= files_in(orjson.loads(detail))
+    with connection.execute(details) as rows:
+        for detail in rows.scalars():
+            found |= files_in(orjson.loads(detail))
     for column in (form_draft.c.sheet_sha256, form_draft_media.c.sha256):
         found.update(connection.execute(select(column).where(column.is_not(None))).scalars())
     return found
