@@ -125,7 +125,7 @@ def rederiving(count: int) -> None:
         node = open_node(Settings(data=Path(scratch)))
         ensure_project(node)
         publish(node, PROJECT_ID, sheet(), "bench.md", {})
-        for batch in _batches(instances(count, seed=3), BATCH):
+        for batch in batches(instances(count, seed=3), BATCH):
             arrived = [intake.examine(PROJECT_ID, xml, [], SENDER, lambda *_: True) for xml in batch]
             intake.record(node.engine, arrived)
         node.catch_up()
@@ -135,7 +135,8 @@ def rederiving(count: int) -> None:
     print(f"; 100,000 at that rate: {100_000 / count * took:.0f} s" if count != 100_000 else "")
 
 
-def _batches(all_of_them: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
+def batches(all_of_them: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
+    """Yield them by so many."""
     batch: list[bytes] = []
     for one in all_of_them:
         batch.append(one)

@@ -16,7 +16,6 @@ from functools import lru_cache, partial
 from urllib.parse import parse_qs
 
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from starlette.types import Message as Event
 from starlette.types import Receive, Scope, Send
 
 from server import drafts, intake
@@ -219,16 +218,16 @@ async def _drain(body: AsyncIterator[bytes], bytes_max: int) -> None:
 
 
 async def _respond(send: Send, scope: Scope, status: int, message: str, headers: Headers) -> None:
-    start, body = _answer_of(status, message, headers)
-    await send(start)
+    described, body = _answer_of(status, message, headers)
+    await send({"type": "http.response.start", "status": status, "headers": list(described)})
     is_empty = status == 204 or scope["method"] == "HEAD"
     await send({"type": "http.response.body", "body": b"" if is_empty else body})
 
 
 @lru_cache(maxsize=64)
-def _answer_of(status: int, message: str, headers: Headers) -> tuple[Event, bytes]:
+def _answer_of(status: int, message: str, headers: Headers) -> tuple[tuple[tuple[bytes, bytes], ...], bytes]:
+    """Return the headers and the body."""
     body = openrosa_response(message, "submit_success" if status < 300 else "submit_failure")
     described = (("Content-Type", "text/xml; charset=utf-8"), ("Content-Length", str(len(body))))
     sent = (*OPENROSA_HEADERS, *headers, *(described if status != 204 else ()))
-    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in sent]
-    return {"type": "http.response.start", "status": status, "headers": raw}, body
+    return tuple((name.lower().encode(), value.encode("latin-1")) for name, value in sent), body
