@@ -18,7 +18,7 @@ from server.node import open_node
 from server.problems import Problem
 from server.projection import rebuild
 from server.rehearsal import rehearsed
-from server.store import accounts, journal, submissions
+from server.store import accounts, journal, tallies
 from server.store.engine import reading, writing
 
 PASSWORD = "correct horse battery"
@@ -379,7 +379,7 @@ def test_tests_survive_a_rebuild_and_are_there_for_the_next_process(live, design
     rebuild(live.node.engine, live.node.schemas)
     again = open_node(live.node.settings)
     with rehearsed(again, drafts.get(again, 1, "household")) as apart, reading(apart.engine) as connection:
-        assert submissions.tally(connection, 1, "household").submissions == 1
+        assert tallies.tally(connection, (1, "household")).submissions == 1
     again.close()
 
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from server import projection
 from server.node import Node
@@ -20,9 +20,10 @@ from server.publishing import publish
 from server.store import erasures, journal
 from server.store.dialect import insert_ignore
 from server.store.engine import reading, writing
-from server.store.tables import STATE, erasing
+from server.store.tables import STATE, erasing, revision, submission
 from server.store.tables import journal as entries
 from server.store.tables import node as own
+from server.store.tallies import Tally, tally
 from server.sweeping import sweep
 from sync.erasure import Names, Reason
 from sync.journal import Fact, Kind
@@ -154,6 +155,7 @@ def tell(
         sweep(node.engine, node.blobs)
         assert projected(node) == (projection.rebuild(node.engine, node.schemas), projected(node))[1]
     state = projected(node)
+    assert tallied(node) == counted(node)
     with writing(node.engine) as connection:
         for table in (*STATE, entries, own):
             connection.execute(delete(table))
@@ -161,6 +163,20 @@ def tell(
         insert_ignore(connection, entries, kept)
     node.catch_up()
     return state
+
+
+def tallied(node: Node) -> Tally:
+    with reading(node.engine) as connection:
+        return tally(connection, (1, "slots"))
+
+
+def counted(node: Node) -> Tally:
+    with reading(node.engine) as connection:
+        shown = connection.execute(
+            select(submission.c.edits, submission.c.open_conflicts).where(submission.c.is_deleted.is_(False))
+        ).all()
+        revisions = connection.execute(select(func.count()).select_from(revision)).scalar_one()
+    return Tally(len(shown), sum(row[0] for row in shown), sum(row[1] for row in shown), revisions)
 
 
 def projected(node: Node) -> object:

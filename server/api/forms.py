@@ -19,7 +19,7 @@ from server.openrosa.parts import clean_name
 from server.permissions import Action, Actor, may
 from server.problems import Problem
 from server.publishing import Edition
-from server.store import drafts, form_states, forms, submissions
+from server.store import drafts, form_states, forms, tallies
 from server.store.engine import reading
 from server.store.form_states import FormState
 from server.store.forms import PublishedForm
@@ -221,7 +221,7 @@ def _describe(node: Node, one: PublishedForm) -> dict[str, Any]:
     with reading(node.engine) as connection:
         created_stamp = forms.created_stamp(connection, one.project_id, one.form_id)
         state = form_states.find_state(connection, one.project_id, one.form_id)
-        tally = submissions.tally(connection, one.project_id, one.form_id)
+        tally = tallies.tally(connection, (one.project_id, one.form_id))
     return form_json(one, state, created_stamp) | {
         "submissions": tally.submissions,
         "revisions": tally.revisions,

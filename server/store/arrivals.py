@@ -21,7 +21,7 @@ from forms.recheck import Recheck
 from forms.schema import FormSchema
 from server import merging
 from server.merging import FormLine, Merged, Read
-from server.store import conflicts, key_conflicts, quarantine, reviews
+from server.store import conflicts, key_conflicts, quarantine, reviews, tallies
 from server.store.dialect import insert_ignore, upsert
 from server.store.journal import Record
 from server.store.submissions import FormKey, chunks, of_form, revision_of
@@ -156,6 +156,7 @@ def _changes_of_form(
         if one.revision.digest not in stored:
             fresh.setdefault(one.revision.digest, one)
     roots = {str(row["root_id"]) for row in stored.values()}
+    touched = set(roots)
     rows: dict[str, Mapping[str, Any]] = {**stored, **{digest: one.row for digest, one in fresh.items()}}
     files = _files(connection, form, {row["instance_id"] for row in rows.values()}, arrived)
     known = [revision_of(row) for row in rows.values()]
@@ -189,16 +190,20 @@ def _changes_of_form(
             upserts.append(row)
             keys.update(filter(None, [row["duplicate_key"]]))
             roots.discard(root)
+        touched.add(root)
         for digest, member in members.items():
             if digest in fresh:
                 inserts.append({**member, "root_id": root})
             elif member["root_id"] != root:
                 moved.append((digest, root))
-    return [
+    records: list[Change] = [
         partial(insert_ignore, table=revision, rows=inserts),
         partial(_move, form=form, moved=moved),
         partial(_forget, form=form, roots=roots),
         partial(upsert, table=submission, rows=upserts),
+    ]
+    return [
+        partial(_keeping_tally, form=form, roots=touched, changes=records),
         partial(conflicts.replace, form=form, roots=contested | roots, rows=contests),
         partial(key_conflicts.refresh, form=form, keys=keys),
     ]
@@ -334,6 +339,12 @@ def _files(
     for row in sorted(found, key=lambda row: (row["stamp"], row["sha256"])):
         here.setdefault(row["instance_id"], {})[row["name"]] = row["sha256"]
     return here
+
+
+def _keeping_tally(connection: Connection, form: FormKey, roots: set[str], changes: Sequence[Change]) -> None:
+    with tallies.keeping(connection, form, roots):
+        for change in changes:
+            change(connection)
 
 
 def _move(connection: Connection, form: FormKey, moved: Sequence[tuple[str, str]]) -> None:

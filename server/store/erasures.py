@@ -14,7 +14,7 @@ from typing import Any, Literal
 import orjson
 from sqlalchemy import Connection, delete, select
 
-from server.store import entities, entity_arrivals, journal, key_conflicts
+from server.store import entities, entity_arrivals, journal, key_conflicts, tallies
 from server.store.dialect import insert_ignore
 from server.store.dropping import drop
 from server.store.journal import Record
@@ -80,12 +80,13 @@ def project_erasure(connection: Connection, record: Record, detail: Mapping[str,
     keys = key_conflicts.keys_of(connection, form, names.instance_ids)
     positions = _waiting(connection, form, names)
     touched = list(entities.entities_of(connection, *form, names.instance_ids))
-    for table in OF_RECORDS:
-        for some in chunks(names.instance_ids):
-            mine = (*of_form(table, form), table.c.instance_id.in_(some))
-            if "position" in table.c:
-                positions.update(connection.execute(select(table.c.position).where(*mine)).scalars())
-            connection.execute(delete(table).where(*mine))
+    with tallies.keeping(connection, form, names.instance_ids):
+        for table in OF_RECORDS:
+            for some in chunks(names.instance_ids):
+                mine = (*of_form(table, form), table.c.instance_id.in_(some))
+                if "position" in table.c:
+                    positions.update(connection.execute(select(table.c.position).where(*mine)).scalars())
+                connection.execute(delete(table).where(*mine))
     key_conflicts.refresh(connection, form, keys)
     entity_arrivals.derive_again(connection, record.project_id, touched)
     _remember(connection, form, names, said)

@@ -109,28 +109,6 @@ def iter_submissions(connection: Connection, project_id: int, form_id: str) -> I
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """How many submissions, differing edits and open conflicts a form has."""
-
-    submissions: int
-    revisions: int
-    edits: int
-    open_conflicts: int
-
-
-def tally(connection: Connection, project_id: int, form_id: str) -> Tally:
-    """Count what is stored of a form."""
-    form = (project_id, form_id)
-    counted = connection.execute(
-        select(func.count(), func.sum(submission.c.edits), func.sum(submission.c.open_conflicts)).where(
-            *of_form(submission, form), submission.c.is_deleted.is_(False)
-        )
-    ).one()
-    revisions = connection.execute(select(func.count()).where(*of_form(revision, form))).scalar_one()
-    return Tally(counted[0], revisions, int(counted[1] or 0), int(counted[2] or 0))
-
-
-@dataclass(frozen=True, slots=True)
 class StoredAttachment:
     """A file of a submission. instance_id: of the revision that it came with."""
 

@@ -28,6 +28,7 @@ form_draft_media = SQLModel.metadata.tables["form_draft_media"]
 form_draft_test = SQLModel.metadata.tables["form_draft_test"]
 submission = SQLModel.metadata.tables["submission"]
 revision = SQLModel.metadata.tables["revision"]
+form_tally = SQLModel.metadata.tables["form_tally"]
 conflict = SQLModel.metadata.tables["conflict"]
 conflict_side = SQLModel.metadata.tables["conflict_side"]
 attachment = SQLModel.metadata.tables["attachment"]
@@ -55,6 +56,7 @@ STATE = (
     form_media,
     submission,
     revision,
+    form_tally,
     conflict,
     conflict_side,
     attachment,

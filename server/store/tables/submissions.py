@@ -87,6 +87,18 @@ class Revision(SQLModel, table=True):
     encrypted: bool
 
 
+class FormTally(SQLModel, table=True):
+    """How much a form has, so that nobody has to count: submissions that are not deleted, what they count, revisions."""
+
+    __tablename__ = "form_tally"
+    project_id: int = Field(primary_key=True)
+    form_id: str = Field(primary_key=True)
+    submissions: int
+    edits: int
+    open_conflicts: int
+    revisions: int
+
+
 class Conflict(SQLModel, table=True):
     """What people disagree about in one submission.
 
