@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -70,6 +71,9 @@ def multiply(data: Path, times: int) -> None:
             database.execute(copy, {"number": number, "end": end})
     for table, column in (("node", "seq"), ("node", "position"), ("cursor", "position")):
         database.execute(f"UPDATE {table} SET {column} = {column} + ?", ((times - 1) * end,))
+    database.execute(
+        "UPDATE form_tally SET submissions = submissions * ?1, revisions = revisions * ?1", (times,)
+    )
     database.execute("ANALYZE")
     database.close()
 
@@ -133,7 +137,8 @@ def main(small: int, large: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         data = Path(scratch) / "data"
         fill(data, small)
-        before = measure(data, 11)
+        shutil.copytree(data, Path(scratch) / "small")
+        before = measure(Path(scratch) / "small", 11)
         multiply(data, large // small)
         size = sqlite_file(data).stat().st_size
         after = measure(data, 12)
