@@ -62,12 +62,15 @@ _trouble = Trouble(log, "requests fail")
 
 
 class Application:
-    """One node as an ASGI application. Its lifespan starts and stops the writer and the projector."""
+    """One node as an ASGI application. Its lifespan starts and stops the writer and what leads.
 
-    def __init__(self, node: Node) -> None:
+    leads: whether this process brings the state up to the journal and watches the disks; one of several does.
+    """
+
+    def __init__(self, node: Node, *, leads: bool = True) -> None:
         self._door: SubmissionDoor | None = None
         self._metrics = Metrics(node)
-        self._rest: ASGIApp = self._build(node)
+        self._rest: ASGIApp = self._build(node, leads=leads)
         self._observed = Observed(self._dispatch, self._metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,7 +91,7 @@ class Application:
             _hide_slashes(scope)
             await self._rest(scope, receive, send)
 
-    def _build(self, node: Node) -> ASGIApp:
+    def _build(self, node: Node, *, leads: bool) -> ASGIApp:
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             loop = asyncio.get_running_loop()
@@ -97,14 +100,17 @@ class Application:
                 _hand_over(loop, outcomes)
                 self._metrics.committed(serving.writer, outcomes)
 
-            serving = start_serving(node, deliver)
-            watch = Watch(node.settings.data, node.blobs.folder, self._metrics.clock_stepped)
+            serving = start_serving(node, deliver, leads=leads)
+            watch = None
+            if leads:
+                watch = Watch(node.settings.data, node.blobs.folder, self._metrics.clock_stepped)
             self._door = SubmissionDoor(serving)
             app.state.health = Health(node, self._metrics, serving)
             yield
             self._door = None
             app.state.health = Health(node, self._metrics)
-            watch.close()
+            if watch:
+                watch.close()
             await asyncio.to_thread(serving.close)
 
         app = FastAPI(

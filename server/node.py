@@ -6,7 +6,7 @@ import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -18,7 +18,7 @@ from server.projector import Projector
 from server.settings import Settings
 from server.store import identity
 from server.store.blobs import Blobs
-from server.store.engine import migrate, open_engine, sqlite_file, writing
+from server.store.engine import migrate, open_engine, reading, sqlite_file, writing
 from server.store.forms import KnownForms, Schemas
 from server.sweeping import sweep
 
@@ -47,6 +47,12 @@ class Node:
         """Return where the files of a draft's tests are; without an id, the place that holds one for each draft."""
         return Blobs(self.settings.data, self.settings.blobs, f"tests/{draft_id}".rstrip("/"))
 
+    @cached_property
+    def secret(self) -> bytes:
+        """What every process of this node signs with."""
+        with reading(self.engine) as connection:
+            return identity.secret(connection)
+
     def catch_up(self, until: int | None = None) -> None:
         """Bring the state up to the newest entry, so that who just wrote sees it."""
         projection.catch_up(self.engine, self.schemas, until)
@@ -58,16 +64,17 @@ class Node:
 
 @dataclass
 class Serving:
-    """The threads of a node that takes submissions."""
+    """The threads of a node that takes submissions. projector: None where another process has one."""
 
     node: Node
     writer: Writer
-    projector: Projector
+    projector: Projector | None
 
     def close(self) -> None:
         """Commit what waits, then stop. What is not yet projected waits in the journal."""
         self.writer.close()
-        self.projector.close()
+        if self.projector:
+            self.projector.close()
 
 
 def open_node(settings: Settings) -> Node:
@@ -76,7 +83,7 @@ def open_node(settings: Settings) -> Node:
     Raises OSError when the directory cannot be used, StoreMovedError when the records have moved elsewhere.
     """
     _make_directory(settings.data)
-    engine = open_engine(settings.data, settings.database_url)
+    engine = open_engine(settings.data, settings.database_url, settings.workers)
     try:
         migrate(engine)
         with writing(engine) as connection:
@@ -94,17 +101,21 @@ def require_store(settings: Settings) -> None:
         raise FileNotFoundError(f"There is no store in {settings.data}. Name its directory with --data.")
 
 
-def start_serving(node: Node, deliver: Deliver) -> Serving:
-    """Start the projector, and the writer whose outcomes go to `deliver` (in the writer's thread)."""
-    with suppress(OSError):
-        node.blobs.has(
-            NO_BLOB
-        )  # starts obstore's threads: the first use without a free file descriptor breaks it for good
-    projector = Projector(node.engine, node.schemas, node.settings, partial(sweep, node.engine, node.blobs))
+def start_serving(node: Node, deliver: Deliver, *, leads: bool) -> Serving:
+    """Start the writer, whose outcomes go to `deliver` (in the writer's thread), and where it leads the projector."""
+    with suppress(
+        OSError
+    ):  # starts obstore's threads: the first use without a free file descriptor breaks it for good
+        node.blobs.has(NO_BLOB)
+    projector = None
+    if leads:
+        dropping = partial(sweep, node.engine, node.blobs)
+        projector = Projector(node.engine, node.schemas, node.settings, dropping)
 
     def committed(outcomes: Sequence[tuple[object, Outcome | Exception]]) -> None:
         deliver(outcomes)
-        projector.wake()
+        if projector:
+            projector.wake()
 
     return Serving(node, Writer(node.engine, node.blobs, node.settings.queue_max, committed), projector)
 

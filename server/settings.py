@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEGABYTE = 1_000_000
@@ -19,6 +20,7 @@ class Settings(BaseSettings):
     xml_bytes_max: an instance above is kept in quarantine. queue_max: arrivals that may wait for the writer.
     patience_s: how long a client may send nothing, or next to nothing.
     log_format: `text`, or `json` for whoever collects logs. metrics_token: what `/metrics` asks for, see `server.health`.
+    workers: processes that serve, see `server.workers`.
     """
 
     model_config = SettingsConfigDict(env_prefix="CHAPAR_")
@@ -32,6 +34,7 @@ class Settings(BaseSettings):
     log_level: str = "warning"
     log_format: Literal["text", "json"] = "text"
     metrics_token: str = ""
+    workers: int = Field(1, ge=1)
     submission_bytes_max: int = 100 * MEGABYTE
     request_bytes_max: int = 1000 * MEGABYTE
     xml_bytes_max: int = 8 * MEGABYTE

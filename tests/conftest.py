@@ -237,9 +237,11 @@ def sign_in(live: Live) -> Callable[..., dict[str, str]]:
 class serving:  # noqa: N801  (reads as a statement: `with serving(node) as url`)
     """Serve a node on loopback while the block lasts."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, leads: bool = True) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=512)
-        config = uvicorn.Config(Application(node), log_config=None, access_log=False, lifespan="on")
+        config = uvicorn.Config(
+            Application(node, leads=leads), log_config=None, access_log=False, lifespan="on"
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]})
 

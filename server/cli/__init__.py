@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from server.cli import (
@@ -19,7 +17,7 @@ from server.cli import (
     forms,
     serve,
 )
-from server.cli.common import explain
+from server.cli.common import failures_told
 
 app = typer.Typer(
     name="chapar",
@@ -47,12 +45,6 @@ app.add_typer(accounts.app_users, name="app-user")
 
 
 def main() -> None:
-    """Run the command line; expected failures are told in a sentence and exit with 1."""
-    try:
+    """Run the command line."""
+    with failures_told():
         app()
-    except Exception as error:
-        sentence = explain(error)
-        if sentence is None:
-            raise
-        typer.echo(f"chapar: {sentence}", err=True)
-        sys.exit(1)

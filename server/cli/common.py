@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,19 @@ def show_code(content: bytes, png: Path, *, as_json: bool) -> None:
         enrolment.qr_code(content).terminal(compact=True)
 
 
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """Tell an expected failure in a sentence, and exit with 1."""
+    try:
+        yield
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        typer.echo(f"chapar: {sentence}", err=True)
+        sys.exit(1)
+
+
 def explain(error: Exception) -> str | None:
     """Return the sentence for a failure that a person can mend, None for a mistake of ours."""
     from sqlalchemy.exc import OperationalError
@@ -85,10 +99,11 @@ def explain(error: Exception) -> str | None:
     from server.problems import Problem
     from server.store.copying import CopyDiffersError, StoreNotEmptyError
     from server.store.identity import StoreMovedError
+    from server.workers import WorkerFailedError
 
     if isinstance(error, OperationalError):
         return f"the database cannot be used: {error.orig}"
     told = FormError | Problem | BackupError | CopyDiffersError | DataDirectoryInUseError | OSError
-    if isinstance(error, told | StoreMovedError | StoreNotEmptyError):
+    if isinstance(error, told | StoreMovedError | StoreNotEmptyError | WorkerFailedError):
         return str(error)
     return None

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import gc
 import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.common import Data, Json, settings, tell
+from server.cli.common import Data, Json, failures_told, settings, tell
 
 if TYPE_CHECKING:
     from server.node import Node
     from server.settings import Settings
-
-GRACE_S = 30
 
 
 def serve(
@@ -31,27 +30,30 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="The port; 0 takes a free one.", show_default="8383")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many processes serve; for a large centre.", show_default="1"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Keep a server up. The first start makes the data directory, project 1, the forms and an administrator."""
     from server import logs
     from server.connections import listen
-    from server.node import lock_data, open_node
+    from server.node import lock_data
+    from server.workers import run_workers
 
-    chosen = settings(data, host=host, port=port)
+    chosen = settings(data, host=host, port=port, workers=workers)
     logs.to_standard_error(chosen.log_level, chosen.log_format)
     for stop in (signal.SIGTERM, signal.SIGINT):  # uvicorn stops cleanly, then raises the signal again
         signal.signal(stop, lambda *_: sys.exit(0))
     _allow_open_files()
     with lock_data(chosen.data):
         listener = listen(chosen.host, chosen.port)
-        node = open_node(chosen)
-        try:
-            node.blobs.check()
-            _prepare(node, as_json=as_json)
-            _run(node, listener)
-        finally:
-            node.close()
+        say_up = partial(_say_up, chosen, listener.getsockname()[1])
+        if chosen.workers == 1:
+            _serve_alone(chosen, listener, say_up, as_json=as_json)
+        else:
+            run_workers(chosen, listener, partial(_prepare_apart, chosen, as_json=as_json), say_up)
 
 
 def demo(
@@ -70,10 +72,36 @@ def demo(
     raise typer.Exit(run_demo(out or Path("demo-exports"), seed=seed, as_json=as_json, keep_in=data))
 
 
+def _serve_alone(
+    chosen: Settings, listener: socket.socket, say_up: Callable[[], object], *, as_json: bool
+) -> None:
+    from server.node import open_node
+    from server.serving import run_server
+
+    node = open_node(chosen)
+    try:
+        _prepare(node, as_json=as_json)
+        run_server(node, listener, say_up, leads=True)
+    finally:
+        node.close()
+
+
+def _prepare_apart(chosen: Settings, *, as_json: bool) -> None:
+    from server.node import open_node
+
+    with failures_told():
+        node = open_node(chosen)
+        try:
+            _prepare(node, as_json=as_json)
+        finally:
+            node.close()
+
+
 def _prepare(node: Node, *, as_json: bool) -> None:
     from server import drafts, setup
     from server.publishing import release_waiting
 
+    node.blobs.check()
     setup.ensure_project(node)
     published = setup.publish_bundled(node)
     release_waiting(node, setup.PROJECT_ID)
@@ -95,34 +123,11 @@ def _prepare(node: Node, *, as_json: bool) -> None:
     tell(result, "\n".join(lines), as_json=as_json)
 
 
-def _run(node: Node, listener: socket.socket) -> None:
-    import uvicorn
-
-    from server.app import Application
-    from server.connections import patient
+def _say_up(settings: Settings, port: int) -> None:
     from server.node import announce
 
-    port = listener.getsockname()[1]
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                gc.collect()
-                gc.freeze()  # what is loaded stays: it need not be looked through again and again
-                announce(node.settings.data, _tablet_url(node.settings, port))
-                typer.echo(f"listening on http://{_local_host(node.settings)}:{port}")
-
-    config = uvicorn.Config(
-        Application(node),
-        http=patient(node.settings.patience_s),
-        log_config=None,
-        access_log=False,  # paths hold tablets' tokens
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-        lifespan="on",
-    )
-    Server(config).run(sockets=[listener])
+    announce(settings.data, _tablet_url(settings, port))
+    typer.echo(f"listening on http://{_local_host(settings)}:{port}")
 
 
 def _allow_open_files() -> None:

@@ -1,7 +1,7 @@
 """HTTP Digest for app users: what Collect can answer on plain http besides a token in the path.
 
 Collect hashes MD5 with `qop=auth` and keeps a nonce for many requests, so nonces live for a day and need no memory:
-each carries its time and this process's signature. Requests are idempotent, so a replay changes nothing.
+each carries its time and the node's signature, the same in every process. Requests are idempotent, so a replay changes nothing.
 Source: RFC 7616; okhttp-digest's DigestAuthenticator.
 """
 
@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 import time
 from urllib.request import parse_http_list, parse_keqv_list
 
 REALM = "Chapar"
 NONCE_S = 24 * 3600
-_signing_key = secrets.token_bytes(32)
 
 
 def ha1(username: str, password: str) -> str:
@@ -23,10 +21,13 @@ def ha1(username: str, password: str) -> str:
     return _md5(f"{username}:{REALM}:{password}")
 
 
-def challenge(*, is_stale: bool = False) -> str:
-    """Return the value of a WWW-Authenticate header. is_stale: only the nonce was too old; ask nobody for a password."""
+def challenge(secret: bytes, *, is_stale: bool = False) -> str:
+    """Return the value of a WWW-Authenticate header. secret: the node's.
+
+    is_stale: only the nonce was too old; ask nobody for a password.
+    """
     stale = ", stale=true" if is_stale else ""
-    return f'Digest realm="{REALM}", qop="auth", algorithm=MD5, nonce="{_new_nonce()}"{stale}'
+    return f'Digest realm="{REALM}", qop="auth", algorithm=MD5, nonce="{_new_nonce(secret)}"{stale}'
 
 
 def parse(credentials: str) -> dict[str, str]:
@@ -37,10 +38,12 @@ def parse(credentials: str) -> dict[str, str]:
         return {}
 
 
-def is_fresh(nonce: str) -> bool:
-    """Return whether this process gave the nonce within the last day."""
+def is_fresh(secret: bytes, nonce: str) -> bool:
+    """Return whether this node gave the nonce within the last day."""
     stamped, _, signature = nonce.partition("-")
-    if not stamped.isdecimal() or not hmac.compare_digest(signature.encode(), _sign(stamped).encode()):
+    if not stamped.isdecimal() or not hmac.compare_digest(
+        signature.encode(), _sign(secret, stamped).encode()
+    ):
         return False
     return 0 <= time.time() - int(stamped) < NONCE_S
 
@@ -54,13 +57,13 @@ def answers(parameters: dict[str, str], method: str, uri: str, known_ha1: str) -
     return hmac.compare_digest(expected.encode(), parameters.get("response", "").encode())
 
 
-def _new_nonce() -> str:
+def _new_nonce(secret: bytes) -> str:
     stamped = str(int(time.time()))
-    return f"{stamped}-{_sign(stamped)}"
+    return f"{stamped}-{_sign(secret, stamped)}"
 
 
-def _sign(text: str) -> str:
-    return hmac.new(_signing_key, text.encode(), hashlib.sha256).hexdigest()[:32]
+def _sign(secret: bytes, text: str) -> str:
+    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def _md5(text: str) -> str:

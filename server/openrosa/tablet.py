@@ -38,7 +38,7 @@ def identify(node: Node, scope: Scope, project_id: int, token: str | None) -> Ac
         return node.authenticator.by_authorization(header)
     except Problem as problem:
         text = Message.WITHDRAWN if problem.status == 403 else Message.UNKNOWN_TABLET
-        headers = problem.headers or (challenges() if problem.status == 401 and token is None else ())
+        headers = problem.headers or (challenges(node) if problem.status == 401 and token is None else ())
         raise Problem(problem.code, text.text, headers=headers) from None
 
 
@@ -52,10 +52,10 @@ def identify_tester(node: Node, project_id: int, form_id: str, token: str) -> Fo
     return draft
 
 
-def challenges(*, is_stale: bool = False) -> Headers:
+def challenges(node: Node, *, is_stale: bool = False) -> Headers:
     """Digest first: Collect takes the first scheme it knows, and answers Basic over https only."""
     return (
-        ("WWW-Authenticate", digest.challenge(is_stale=is_stale)),
+        ("WWW-Authenticate", digest.challenge(node.secret, is_stale=is_stale)),
         ("WWW-Authenticate", f'Basic realm="{digest.REALM}"'),
     )
 
@@ -67,6 +67,6 @@ def _by_digest(node: Node, scope: Scope, project_id: int, parameters: dict[str, 
     uri = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
     if found is None or not digest.answers(parameters, scope["method"], uri, found.ha1):
         raise Problem(401.2, Message.UNKNOWN_TABLET.text)
-    if not digest.is_fresh(parameters.get("nonce", "")):
-        raise Problem(401.2, Message.UNKNOWN_TABLET.text, headers=challenges(is_stale=True))
+    if not digest.is_fresh(node.secret, parameters.get("nonce", "")):
+        raise Problem(401.2, Message.UNKNOWN_TABLET.text, headers=challenges(node, is_stale=True))
     return actor_of_app_user(found)

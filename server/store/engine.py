@@ -19,6 +19,7 @@ from server.store.troubles import is_untrusted
 BUSY_TIMEOUT_MS = 30_000
 WAL_PAGES = 4_000
 POOL_SIZE = 40
+POOL_SIZE_MIN = 8
 SILENCE = {
     "connect_timeout": 5,
     "tcp_user_timeout": 15_000,
@@ -29,8 +30,12 @@ SILENCE = {
 """How long PostgreSQL may answer no packet: without it, who waits for one that lost its power waits for ever."""
 
 
-def open_engine(data: Path, database_url: str = "") -> Engine:
-    """Return the engine of the store: `database_url`, or `chapar.sqlite` in `data`. Creates no tables."""
+def open_engine(data: Path, database_url: str = "", workers: int = 1) -> Engine:
+    """Return the engine of the store: `database_url`, or `chapar.sqlite` in `data`. Creates no tables.
+
+    workers: processes that share what PostgreSQL allows of connections, 100 unless it is told otherwise.
+    """
+    pool_size = max(POOL_SIZE_MIN, POOL_SIZE // workers)
     if database_url:
         return create_engine(
             database_url,
@@ -38,7 +43,7 @@ def open_engine(data: Path, database_url: str = "") -> Engine:
                 "prepare_threshold": None,  # pgbouncer in transaction mode gives each one another server
                 **SILENCE,
             },
-            pool_size=POOL_SIZE,
+            pool_size=pool_size,
             max_overflow=8,
             pool_pre_ping=True,
             hide_parameters=True,
@@ -46,7 +51,7 @@ def open_engine(data: Path, database_url: str = "") -> Engine:
     engine = create_engine(
         f"sqlite:///{sqlite_file(data)}",
         connect_args={"check_same_thread": False},
-        pool_size=POOL_SIZE,
+        pool_size=pool_size,
         max_overflow=8,
         hide_parameters=True,  # parameters are answers; errors are logged
     )

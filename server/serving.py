@@ -1,0 +1,39 @@
+"""Serving one node in this process, on a socket that is listening already: alone, or as one of several workers."""
+
+from __future__ import annotations
+
+import gc
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from server.app import Application
+from server.connections import patient
+from server.node import Node
+
+GRACE_S = 30
+"""How long requests in flight may take after SIGTERM."""
+
+
+def run_server(node: Node, listener: socket.socket, started: Callable[[], object], *, leads: bool) -> None:
+    """Serve until SIGTERM or SIGINT. started: called once requests are answered. leads: see `Application`."""
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                gc.collect()
+                gc.freeze()  # what is loaded stays: it need not be looked through again and again
+                started()
+
+    config = uvicorn.Config(
+        Application(node, leads=leads),
+        http=patient(node.settings.patience_s),
+        log_config=None,
+        access_log=False,  # paths hold tablets' tokens
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+        lifespan="on",
+    )
+    Server(config).run(sockets=[listener])
