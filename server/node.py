@@ -103,9 +103,8 @@ def require_store(settings: Settings) -> None:
 
 def start_serving(node: Node, deliver: Deliver, *, leads: bool) -> Serving:
     """Start the writer, whose outcomes go to `deliver` (in the writer's thread), and where it leads the projector."""
-    with suppress(
-        OSError
-    ):  # starts obstore's threads: the first use without a free file descriptor breaks it for good
+    with suppress(OSError):
+        # Starts obstore's threads: the first use without a free file descriptor breaks it for good.
         node.blobs.has(NO_BLOB)
     projector = None
     if leads:
