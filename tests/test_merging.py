@@ -71,6 +71,17 @@ def tell(
     live.node.catch_up()
 
 
+def test_two_tablets_that_fill_one_record_with_other_pictures_of_one_name_disagree(live, desk):
+    for size, picture in (("2", b"a roof"), ("3", b"a tent")):
+        tell(live, "r", f"<size>{size}</size><photo>1.jpg</photo>", files={"1.jpg": picture})
+    found = {one["path"] for one in desk.ask("GET", "conflicts").json()}
+    assert found == {"/size", "/photo"}
+    tell(live, "r", "<size>3</size><photo>1.jpg</photo>", files={"1.jpg": b"a tent"})
+    assert len(desk.ask("GET", "conflicts").json()) == 2
+    files = desk.ask("GET", "forms/f/submissions/r/attachments").json()
+    assert [(one["name"], one["size"]) for one in files] == [("1.jpg", 6), ("1.jpg", 6)]
+
+
 def shown(desk: Desk, table: str = "f", **params: Any) -> list[dict[str, str]]:
     """The rows that are exported."""
     content = desk.ask("GET", "forms/f/submissions.csv.zip", params={"attachments": False, **params}).content

@@ -6,7 +6,7 @@ Computed on a connection that only reads; what it changes comes back as function
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -209,14 +209,27 @@ def _changes_of_form(
     ]
 
 
-def _single(
-    only: NewRevision, files: Mapping[str, Mapping[str, str]], said: Collection[Review]
-) -> tuple[str, dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files that are here: name → SHA-256 by the digest of the revision that they came with, and by instanceID.
+
+    Of two with one name it is the later.
+    """
+
+    of_instance: dict[str, dict[str, str]] = field(default_factory=dict)
+    of_revision: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def of(self, one: Revision) -> Mapping[str, str]:
+        """Its own files, and of those that it did not bring what others of its instanceID brought."""
+        return self.of_instance.get(one.instance_id, {}) | self.of_revision.get(one.digest, {})
+
+
+def _single(only: NewRevision, files: Files, said: Collection[Review]) -> tuple[str, dict[str, Any]]:
     """The submission of one revision: its own answers, without a look at the cells."""
     past = only.revision
     missing = past.deprecated_id if past.deprecated_id != past.instance_id else None
     root = missing or past.instance_id
-    shown = {name: sha256 for name, sha256 in files.get(past.instance_id, {}).items() if name in only.media}
+    shown = {name: sha256 for name, sha256 in files.of(past).items() if name in only.media}
     return root, _about([only.row]) | {
         "instance_id": root,
         "current_id": past.instance_id,
@@ -288,11 +301,9 @@ def _about(edits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 SENDER = ("submitter_id", "submitter_name", "device_id")
 
 
-def _read(one: NewRevision, files: Mapping[str, Mapping[str, str]]) -> Read:
+def _read(one: NewRevision, files: Files) -> Read:
     past = one.revision
-    return Read(
-        past, one.detail["version"], one.tree, merging.decode(one.cells), files.get(past.instance_id, {})
-    )
+    return Read(past, one.detail["version"], one.tree, merging.decode(one.cells), files.of(past))
 
 
 def _connected(connection: Connection, form: FormKey, names: set[str]) -> list[dict[str, Any]]:
@@ -328,17 +339,17 @@ def _reviews(
 
 def _files(
     connection: Connection, form: FormKey, names: set[str], arrived: Sequence[Mapping[str, Any]]
-) -> dict[str, dict[str, str]]:
-    """The files that are here, instanceID → name → SHA-256: of two with one name that came later."""
-    columns = [attachment.c[name] for name in ("instance_id", "name", "sha256", "stamp")]
+) -> Files:
+    columns = [attachment.c[name] for name in ("instance_id", "digest", "name", "sha256", "stamp")]
     found = list(arrived)
     for some in chunks(names):
         query = select(*columns).where(*of_form(attachment, form), attachment.c.instance_id.in_(some))
         found += map(dict, connection.execute(query).mappings())
-    here: dict[str, dict[str, str]] = {}
+    files = Files()
     for row in sorted(found, key=lambda row: (row["stamp"], row["sha256"])):
-        here.setdefault(row["instance_id"], {})[row["name"]] = row["sha256"]
-    return here
+        files.of_instance.setdefault(row["instance_id"], {})[row["name"]] = row["sha256"]
+        files.of_revision.setdefault(row["digest"], {})[row["name"]] = row["sha256"]
+    return files
 
 
 def _keeping_tally(connection: Connection, form: FormKey, roots: set[str], changes: Sequence[Change]) -> None:
@@ -363,7 +374,7 @@ def _forget(connection: Connection, form: FormKey, roots: set[str]) -> None:
 
 def attachment_row(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of `attachment` for an entry."""
-    names = ("form_id", "instance_id", "name", "sha256", "size", "content_type")
+    names = ("form_id", "instance_id", "digest", "name", "sha256", "size", "content_type")
     return {name: detail[name] for name in names} | {
         "project_id": record.project_id,
         "position": record.position,

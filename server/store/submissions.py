@@ -123,7 +123,7 @@ class StoredAttachment:
 def list_attachments(
     connection: Connection, project_id: int, form_id: str, instance_ids: Iterable[str]
 ) -> list[StoredAttachment]:
-    """Return the files that came with these revisions, by name, oldest first."""
+    """Return the files that came with these instances, by name, oldest first; one that came twice, once."""
     names = [field.name for field in fields(StoredAttachment)]
     found: list[StoredAttachment] = []
     for some in chunks(instance_ids):
@@ -133,7 +133,8 @@ def list_attachments(
             )
         )
         found += [StoredAttachment(*row) for row in rows]
-    return sorted(found, key=lambda file: (file.name, file.position))
+    found.sort(key=lambda file: (file.name, file.position))
+    return list({(file.instance_id, file.name, file.sha256): file for file in reversed(found)}.values())[::-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,12 +141,13 @@ class ConflictSide(SQLModel, table=True):
 
 
 class Attachment(SQLModel, table=True):
-    """A file that arrived with a revision; the same name with other content is another row."""
+    """A file that arrived with a revision, whose digest it has; the same name with other content is another row."""
 
     __tablename__ = "attachment"
     project_id: int = Field(primary_key=True)
     form_id: str = Field(primary_key=True)
     instance_id: str = Field(primary_key=True)
+    digest: str = Field(primary_key=True)
     name: str = Field(primary_key=True)
     sha256: str = Field(primary_key=True)
     size: int = Field(sa_type=BigInteger)
