@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from forms.cells import Cells, path_of
 from forms.schema import IDENTITY, Field, Node
@@ -41,6 +43,28 @@ def veil(line: FormLine, *, personal: bool) -> Veil:
     nodes = [node for version in line.versions for node in version.schema.walk()]
     hidden = {node.path for node in nodes if _is_protected(node)}
     return Veil(IDENTITY.union(node.path for node in nodes) - hidden)
+
+
+def hides_any(line: FormLine) -> bool:
+    """Whether any answer of the form is for few, so that nobody else may have the bytes of a record."""
+    return any(_is_protected(node) for version in line.versions for node in version.schema.walk())
+
+
+def open_files(seen: Veil, document: Mapping[str, Any]) -> set[str]:
+    """Return the texts of the answers that are not hidden: a file that one of them names may be shown."""
+    return {text for path, text in _leaves(document, "") if not seen.hides(path)}
+
+
+def _leaves(node: object, path: str) -> Iterator[tuple[str, str]]:
+    match node:
+        case dict():
+            for name, child in node.items():
+                yield from _leaves(child, f"{path}/{name}")
+        case list():
+            for row in node:
+                yield from _leaves(row, path)
+        case str():
+            yield path, node
 
 
 def _is_protected(node: Node) -> bool:

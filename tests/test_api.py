@@ -135,7 +135,7 @@ def test_other_marks_under_a_published_version_are_refused_though_the_xform_is_t
 
 
 def test_a_submission_is_read_with_its_versions_its_files_and_its_exact_bytes(live, sign_in):
-    headers = sign_in("coordinator")
+    headers = sign_in("administrator")
     send(live, household(extra="<shelter>1.jpg</shelter>"), {"1.jpg": b"photo"})
     edit = household("uuid:2", "7", deprecated_id="uuid:1")
     send(live, edit)
@@ -158,6 +158,34 @@ def test_a_submission_is_read_with_its_versions_its_files_and_its_exact_bytes(li
     assert get("/uuid:1/attachments/1.jpg").content == b"photo"
     assert get("/uuid:2").json()["instanceId"] == "uuid:1"
     assert problem(get("/uuid:404")) == (404, 404.1)
+
+
+def test_who_may_not_see_personal_answers_gets_neither_bytes_nor_files_that_hold_them(live, sign_in):
+    sheet = """
+| survey   |       |        |        |               |
+|          | type  | name   | label  | chapar::flags |
+|          | image | face   | Face   | P             |
+|          | image | street | Street |               |
+| settings |       |        |        |
+|          | form_title | form_id | version |
+|          | Faces | faces  | 1      |
+"""
+    publish(live.node, 1, sheet.encode(), "faces.md", {})
+    answers = b"<face>f.jpg</face><street>s.jpg</street><meta><instanceID>uuid:f</instanceID></meta>"
+    files = {"f.jpg": b"face", "s.jpg": b"street", "audit.csv": b"where"}
+    send(live, b'<data id="faces" version="1">' + answers + b"</data>", files)
+    live.node.catch_up()
+    headers = sign_in("coordinator")
+
+    def get(path: str):
+        url = f"{live.url}/v1/projects/1/forms/faces/submissions/uuid:f{path}"
+        return live.client.get(url, headers=headers)
+
+    assert problem(get(".xml")) == (403, 403.1)
+    assert problem(get("/versions/uuid:f.xml")) == (403, 403.1)
+    assert [one["name"] for one in get("/attachments").json()] == ["s.jpg"]
+    assert get("/attachments/s.jpg").content == b"street"
+    assert problem(get("/attachments/f.jpg")) == problem(get("/attachments/audit.csv")) == (404, 404.1)
 
 
 def test_pages_follow_the_order_of_receipt(live, sign_in):

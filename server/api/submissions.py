@@ -16,10 +16,12 @@ from server import intake
 from server.api.deps import ActorDep, NodeDep, admit, admit_submission, get_form
 from server.api.forms import read_body
 from server.api.submission_json import describe
+from server.disclosure import hides_any, open_files, veil
 from server.intake import Outcome, Sender
+from server.merging import FormLine
 from server.node import Node
 from server.openrosa.parts import clean_name
-from server.permissions import Action, Actor
+from server.permissions import Action, Actor, may
 from server.problems import Problem
 from server.store import journal, quarantine, submissions
 from server.store.engine import reading
@@ -78,7 +80,7 @@ def get_xml(
 
     It bears the instanceID of the newest edit, so that it can be edited and sent with that as deprecatedID.
     """
-    found = admit_submission(node, actor, project_id, form_id, instance_id)
+    found = _admit_bytes(node, actor, project_id, form_id, instance_id)
     (shown,) = [one for one in _revisions(node, found) if one.digest == found.current_digest]
     return _joined_xml(node, found, shown) if found.is_merged else _xml(node, shown)
 
@@ -118,7 +120,7 @@ def get_revision_xml(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId, digest: str
 ) -> Response:
     """Give the exact bytes of one revision, named by its SHA-256 or, as with Central, its instanceID."""
-    found = admit_submission(node, actor, project_id, form_id, instance_id)
+    found = _admit_bytes(node, actor, project_id, form_id, instance_id)
     for one in _revisions(node, found):
         if digest in {one.digest, one.instance_id}:
             return _xml(node, one)
@@ -129,11 +131,11 @@ def get_revision_xml(
 def list_attachments(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId
 ) -> list[dict[str, Any]]:
-    """List the files that came with any revision of a submission."""
+    """List the files that came with any revision of a submission; to who may not see all answers, those shown."""
     found = admit_submission(node, actor, project_id, form_id, instance_id)
     return [
         {"name": file.name, "exists": True, "hash": file.sha256, "size": file.size}
-        for file in _files(node, found)
+        for file in _files(node, actor, found)
     ]
 
 
@@ -144,7 +146,7 @@ def get_attachment(
     """Give a file: of two with that name the one whose answer is shown, else the newest."""
     found = admit_submission(node, actor, project_id, form_id, instance_id)
     shown = orjson.loads(found.files).get(name)
-    files = [file for file in _files(node, found) if file.name == name]
+    files = [file for file in _files(node, actor, found) if file.name == name]
     files.sort(key=lambda file: file.sha256 == shown)
     if not files:
         raise Problem(404.1, "There is no such file with this submission.")
@@ -232,10 +234,31 @@ def _revisions(node: Node, found: StoredSubmission) -> list[StoredRevision]:
         return submissions.list_revisions(connection, found.project_id, found.form_id, found.instance_id)
 
 
-def _files(node: Node, found: StoredSubmission) -> list[submissions.StoredAttachment]:
+def _admit_bytes(
+    node: Node, actor: Actor, project_id: int, form_id: str, instance_id: str
+) -> StoredSubmission:
+    """Return the submission to somebody who may have its exact bytes. Raises Problem 404.1, 403.1."""
+    found = admit_submission(node, actor, project_id, form_id, instance_id)
+    if not may(actor, Action.EXPORT_PERSONAL, project_id) and hides_any(_line(node, found)):
+        raise Problem(403.1, "Some answers of this form are not for this account: export it without them.")
+    return found
+
+
+def _files(node: Node, actor: Actor, found: StoredSubmission) -> list[submissions.StoredAttachment]:
+    """The files of all revisions or, to who may not see all answers, those that an open answer shows."""
     instance_ids = {one.instance_id for one in _revisions(node, found)}
     with reading(node.engine) as connection:
-        return submissions.list_attachments(connection, found.project_id, found.form_id, instance_ids)
+        files = submissions.list_attachments(connection, found.project_id, found.form_id, instance_ids)
+    if may(actor, Action.EXPORT_PERSONAL, found.project_id):
+        return files
+    named = open_files(veil(_line(node, found), personal=False), orjson.loads(found.answers))
+    shown = orjson.loads(found.files)
+    return [file for file in files if file.name in named and file.sha256 == shown.get(file.name)]
+
+
+def _line(node: Node, found: StoredSubmission) -> FormLine:
+    with reading(node.engine) as connection:
+        return node.schemas.line(connection, found.project_id, found.form_id)
 
 
 def _xml(node: Node, one: StoredRevision) -> Response:
