@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+from child import prepare, started
 from conftest import Live, household, send, wait_for
-from hostile import ON_SQLITE
+from hostile import ON_SQLITE, live_child
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -99,3 +100,23 @@ def test_a_store_that_does_not_answer_is_a_figure_too(node):
     found = read(generate_latest(registry).decode())
     assert found["chapar_store_up",] == 0
     assert found["chapar_disk_free_bytes", "data"] > 0
+
+
+@ON_SQLITE
+def test_figures_of_several_workers_are_sums_whichever_of_them_answers(settings):
+    token = prepare(settings)
+    with started(settings, CHAPAR_WORKERS="2") as child:
+        for number in range(12):  # a connection for each, so that both workers get some
+            with live_child(child, token) as live:
+                send(live, household(f"uuid:{number}"))
+        with live_child(child, token) as live:
+            wait_for(lambda: figures(live).get(("chapar_commit_arrivals_sum",)) == 12)
+        found = []
+        for _ in range(6):
+            with live_child(child, token) as live:
+                found.append(figures(live))
+    route = "/projects/{project_id}/submission"
+    for one in found:
+        assert one["chapar_arrivals_total", "stored"] == 12
+        assert one["chapar_http_request_seconds_count", "POST", route, "201"] == 12
+        assert one["chapar_queue_arrivals",] == 0
