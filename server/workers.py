@@ -100,8 +100,8 @@ def run_workers(
                     workers.append(_replace(worker, settings, listener, metrics))
         finally:
             listener.close()
-            for worker in workers:
-                worker.process.terminate()
+            for process in multiprocessing.active_children():  # also one that a signal kept out of the list
+                process.terminate()
             for worker in workers:
                 worker.close()
 

@@ -19,7 +19,7 @@ from test_durability import mixed_load
 from server import restore as restoring
 from server.backup import FACTS, MANIFEST, BackupError, back_up, verify_backup
 from server.exports.folder import export_form
-from server.node import Node, open_node
+from server.node import Node, open_node, require_store
 from server.permissions import Role
 from server.progress import unseen
 from server.restore import restore
@@ -267,10 +267,11 @@ def test_the_commands_say_where_it_is_and_overwrite_nothing(live, tmp_path):
     made = orjson.loads(chapar(live.node.settings, "backup", str(tmp_path), "--json").stdout)
     file = Path(made["path"])
     assert (file.parent, file.suffix, file.stat().st_mode & 0o077) == (tmp_path, ".zip", 0)
-    again = chapar(live.node.settings, "backup", str(file))
-    assert (again.returncode, again.stderr.count("is there already")) == (1, 1)
+    with pytest.raises(FileExistsError, match="is there already"):
+        back_up(live.node, file, unseen)
     checked = orjson.loads(chapar(live.node.settings, "backup", "--verify", str(file), "--json").stdout)
     assert checked == made
-    nothing = chapar(Settings(data=tmp_path / "nowhere"), "backup", str(tmp_path / "x.zip"))
-    assert (nothing.returncode, (tmp_path / "nowhere").exists()) == (1, False)
+    with pytest.raises(FileNotFoundError, match="no store in"):
+        require_store(Settings(data=tmp_path / "nowhere"))
+    assert not (tmp_path / "nowhere").exists()
     assert not list(tmp_path.glob(".chapar-backup-*"))

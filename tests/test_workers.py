@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
 from child import Child, prepare, started
 from conftest import HOUSEHOLD, Live, household, send, serving, wait_for
@@ -20,12 +21,14 @@ from pooler import pooled
 from test_openrosa_digest import LIST, Tablet
 
 from server import enrolment
+from server.auth import hash_password
 from server.node import open_node
 from server.permissions import Role
 from server.projection import lag
 from server.publishing import publish
 from server.settings import Settings
-from server.store.engine import open_engine
+from server.store import accounts
+from server.store.engine import open_engine, writing
 
 
 def workers_of(child: Child) -> list[int]:
@@ -75,6 +78,27 @@ def is_projected(settings: Settings) -> bool:
         return lag(engine) == 0
     finally:
         engine.dispose()
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_a_worker_compiles_a_sheet_in_a_process_of_its_own(settings):
+    prepare(settings)
+    node = open_node(settings)
+    with writing(node.engine) as connection:
+        hashed = hash_password(PASSWORD)
+        accounts.add_user(connection, "a@example.org", hashed, Role.ADMINISTRATOR, one_time=False)
+    node.close()
+    with started(settings, CHAPAR_WORKERS="2") as child:
+        answer = httpx2.post(
+            f"{child.url}/v1/projects/1/forms?publish=true&ignoreWarnings=true",
+            content=re.sub(r"\| household *\|", "| second |", HOUSEHOLD).encode(),
+            headers={"Content-Type": "text/markdown"},
+            auth=("a@example.org", PASSWORD),
+            timeout=60,
+        )
+        assert (answer.status_code, answer.json()["xmlFormId"]) == (200, "second")
+        assert child.stop() == 0
+    assert child.log.read_text() == ""
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
