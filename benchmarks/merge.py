@@ -1,11 +1,13 @@
 """`make bench`: what a view costs by its number of revisions, and deriving all state from the journal again.
 
 python -m benchmarks.merge [SUBMISSIONS]   (20,000; the last figure is for 100,000)
+python -m benchmarks.merge hostile         10,000 edits of one record through the store (minutes)
 """
 
 from __future__ import annotations
 
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -65,6 +67,11 @@ def filled(name: str, changes: Sequence[int]) -> bytes:
     return f'<data id="f" version="1">{answers}{members}<meta><instanceID>{name}</instanceID></meta></data>'.encode()
 
 
+SHAPES: dict[str, Callable[[int], int]] = {
+    "chain": lambda number: number - 1,
+    "edits of one base": lambda _: 0,
+}
+
 Facts = tuple[list[Revision], dict[str, Snapshot]]
 
 
@@ -105,7 +112,7 @@ def views() -> None:
 
         def work(revisions: list[Revision] = revisions, snapshots: dict[str, Snapshot] = snapshots) -> int:
             (group,) = components(revisions)
-            return len(view(group, snapshots, rules).conflicts)
+            return len(view(group, snapshots.__getitem__, rules).conflicts)
 
         took = seconds(work, 5)
         each[count] = took / count
@@ -113,9 +120,11 @@ def views() -> None:
             f"{count:9}  {took * 1e3:7.2f}  {took / count * 1e3:7.3f}  {took / count / parsing:10.2f}  {work():9}"
         )
     print(f"a revision among 100 costs {each[100] / each[2]:.2f} times one among 2")
-    for name, upon in (("chain", lambda number: number - 1), ("edits of one base", lambda _: 0)):
+    for name, upon in SHAPES.items():
         revisions, snapshots = facts(HOSTILE, schema, rules, upon)
-        took = seconds(lambda some=revisions, said=snapshots: view(components(some)[0], said, rules), 1)
+        took = seconds(
+            lambda some=revisions, said=snapshots: view(components(some)[0], said.__getitem__, rules), 1
+        )
         print(f"{HOSTILE:,}, {name}: {took:.2f} s, {took / HOSTILE * 1e3:.3f} ms each")
 
 
@@ -135,6 +144,33 @@ def rederiving(count: int) -> None:
     print(f"; 100,000 at that rate: {100_000 / count * took:.0f} s" if count != 100_000 else "")
 
 
+def hostile(name: str, upon: Callable[[int], int]) -> None:
+    """Print how long the state of one record with 10,000 edits takes, and the memory of this process."""
+    with tempfile.TemporaryDirectory() as scratch:
+        node = open_node(Settings(data=Path(scratch)))
+        ensure_project(node)
+        publish(node, PROJECT_ID, form().encode(), "f.md", {})
+        for batch in batches((_edit(number, upon) for number in range(HOSTILE)), BATCH):
+            intake.record(
+                node.engine, [intake.examine(PROJECT_ID, xml, [], SENDER, lambda *_: True) for xml in batch]
+            )
+        began = time.process_time()
+        node.catch_up()
+        took = time.process_time() - began
+        node.close()
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    print(
+        f"{HOSTILE:,} in the store, {name}: {took:.0f} s of processor time, {megabytes} MB resident at most"
+    )
+
+
+def _edit(number: int, upon: Callable[[int], int]) -> bytes:
+    edits = f"<deprecatedID>i{upon(number)}</deprecatedID></meta>" if number else "</meta>"
+    return filled(f"i{number}", (number % QUESTIONS, number * 7 % QUESTIONS)).replace(
+        b"</meta>", edits.encode()
+    )
+
+
 def batches(all_of_them: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
     """Yield them by so many."""
     batch: list[bytes] = []
@@ -148,5 +184,9 @@ def batches(all_of_them: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["hostile"]:
+        for one, edits in SHAPES.items():
+            hostile(one, edits)
+        sys.exit()
     views()
     rederiving(int(sys.argv[1]) if len(sys.argv) > 1 else SUBMISSIONS)

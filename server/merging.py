@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import orjson
@@ -21,6 +21,8 @@ from sync.registers import Snapshot
 from sync.revision import Revision, RevisionKind
 from sync.view import View, view
 
+REMEMBERED_MAX = 8
+"""So many revisions of a submission are kept in memory with all they say; of the others, what they changed."""
 SEALED = "/@sealed"
 """Stands for answers that nobody here can read: as different as their bytes."""
 BROKEN = "the answer does not fit the form's rule for it"
@@ -60,14 +62,14 @@ class FormLine:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One revision as read from its entry. tree: None for a decision, and where the answers cannot be read.
+    """One revision of a submission. tree: reads its answers; None for a decision, and where they cannot be read.
 
     decided: of a decision, the cells it gives. files: of an edit, name → SHA-256.
     """
 
     revision: Revision
     version: str
-    tree: Tree | None
+    tree: Callable[[], Tree | None]
     decided: Cells
     files: Mapping[str, str]
 
@@ -97,12 +99,16 @@ FindLogic = Callable[[str], Recheck]
 
 def merge(line: FormLine, group: Iterable[Read], find_logic: FindLogic) -> Merged:
     """Return the view of one connected group of revisions, in the newest form version that any of them has."""
-    reads = list(group)
-    edits = [one for one in reads if one.revision.kind is RevisionKind.EDIT]
+    reads = {one.revision.digest: one for one in group}
+    edits = [one for one in reads.values() if one.revision.kind is RevisionKind.EDIT]
     newest = max((line.place(one.version) for one in edits), default=len(line.versions) - 1)
     rules, schema = line.rules[newest], line.versions[newest].schema
-    snapshots = {one.revision.digest: _snapshot(line, one, newest) for one in reads}
-    seen = view((one.revision for one in reads), snapshots, rules)
+
+    @lru_cache(maxsize=REMEMBERED_MAX)
+    def snapshot(digest: str) -> Snapshot:
+        return _snapshot(line, reads[digest], newest)
+
+    seen = view((one.revision for one in reads.values()), snapshot, rules)
     misfits: list[dict[str, str]] = []
     sealed = seen.shown.get(SEALED)
     current = next((one for one in seen.history.order if sealed and one.digest == sealed.text), seen.current)
@@ -110,7 +116,7 @@ def merge(line: FormLine, group: Iterable[Read], find_logic: FindLogic) -> Merge
         seen, misfits = rechecked(seen, current.stamp, find_logic(schema.version))
     document = cells.write({name: cell for name, cell in seen.shown.items() if name != SEALED})
     is_newest = any(one.revision == current and line.place(one.version) == newest for one in edits)
-    own = snapshots[current.digest].cells if current else {}
+    own = snapshot(current.digest).cells if current else {}
     files = {}
     named = set()
     for name, cell in seen.shown.items():
@@ -165,16 +171,17 @@ def _said(answers: Cells) -> dict[str, str]:
 def _snapshot(line: FormLine, one: Read, newest: int) -> Snapshot:
     if one.revision.kind is not RevisionKind.EDIT:
         return Snapshot(one.decided, lambda _: True)
-    if one.tree is None:
+    tree = one.tree()
+    if tree is None:
         return Snapshot({SEALED: Cell(one.revision.digest, one.revision.digest)}, lambda _: True, one.files)
     own = line.place(one.version)
     schema, rules = line.versions[own].schema, line.rules[newest]
     if own == newest:
-        found: Cells = cells.read(one.tree, schema, Shape(rules.sets, rules.keys))
+        found: Cells = cells.read(tree, schema, Shape(rules.sets, rules.keys))
         known: Iterable[str] = schema.by_path
     else:
         moves = line.moves(own, newest)
-        found = cells.moved(cells.read(one.tree, schema, rules.shape(schema, moves)), moves)
+        found = cells.moved(cells.read(tree, schema, rules.shape(schema, moves)), moves)
         known = (moves.get(path, path) for path in schema.by_path)
     return Snapshot(found, frozenset(known).__contains__, one.files)
 

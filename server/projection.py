@@ -6,7 +6,6 @@ outside the transaction, so that the writer waits for the rows only.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import traceback
 from collections.abc import Callable
@@ -17,13 +16,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Engine, delete
 
-from forms.document import ReadDocument
-from forms.entities import read_actions
-from forms.errors import InstanceError
 from forms.recheck import Recheck
 from server.merging import FormLine
+from server.revisions import read_revision
 from server.store import (
     accounts,
+    arrival_rows,
     arrivals,
     datasets,
     entity_arrivals,
@@ -35,7 +33,8 @@ from server.store import (
     quarantine,
     reviews,
 )
-from server.store.arrivals import NewRevision, Sources
+from server.store.arrival_rows import NewRevision
+from server.store.arrivals import Sources
 from server.store.dialect import insert_ignore
 from server.store.engine import reading, writing
 from server.store.journal import Record
@@ -43,13 +42,10 @@ from server.store.submissions import FormKey
 from server.store.tables import STATE, comment
 from server.store.troubles import STORE_TROUBLE
 from sync.journal import Kind
-from sync.revision import Revision, RevisionKind
 
 CURSOR = "state"
 STEP_MAX = 256
 STEP_BYTES_MAX = 16_000_000
-PROBLEMS_MAX = 200
-NOTHING_READ = ReadDocument({}, [], frozenset())
 ARRIVED = frozenset(
     {
         Kind.SUBMISSION,
@@ -70,6 +66,8 @@ def catch_up(engine: Engine, schemas: forms.Schemas, until: int | None = None) -
     while (position := step(engine, schemas)) is not None:
         if until is not None and position >= until:
             return
+    while join(engine, schemas):
+        pass
 
 
 def rebuild(engine: Engine, schemas: forms.Schemas) -> None:
@@ -97,6 +95,30 @@ def step(engine: Engine, schemas: forms.Schemas) -> int | None:
             if limit == 1:
                 return _set_aside(engine, seen, error)
             limit //= 2
+
+
+def join(engine: Engine, schemas: forms.Schemas) -> bool:
+    """Join one submission of so many revisions that no step waits for it; False when none is left.
+
+    It counts only if nothing came of it meanwhile. One that cannot be joined stays as it is shown.
+    """
+    with reading(engine) as connection:
+        waiting = arrivals.find_unjoined(connection)
+        if not waiting:
+            return False
+        try:
+            changes = arrivals.joined_apart(connection, waiting, _sources(connection, schemas))
+        except STORE_TROUBLE:
+            raise
+        except Exception as error:  # noqa: BLE001  (whatever it is, the rest must go on)
+            changes = []
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            log.error("a submission could not be joined (%s)\n%s", type(error).__name__, frames)
+    with writing(engine) as connection:
+        if arrivals.take_up(connection, waiting):
+            for change in changes:
+                change(connection)
+    return True
 
 
 def lag(engine: Engine) -> int:
@@ -172,6 +194,7 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
 def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: list[Record]) -> list[Change]:
     revisions, attachments, reviewed, comments, quarantined, released = [], [], [], [], [], []
     entities = []
+    find = cache(partial(schemas.find, connection))
     arrived = [(record, orjson.loads(record.detail)) for record in records if record.detail]
     late = erasures.find_late(connection, arrived)
     for record, detail in arrived:
@@ -181,7 +204,7 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
             case Kind.QUARANTINE:
                 quarantined.append(quarantine.row_of(record, detail))
             case Kind.ATTACHMENT:
-                attachments.append(arrivals.attachment_row(record, detail))
+                attachments.append(arrival_rows.attachment_row(record, detail))
             case Kind.REVIEW:
                 reviewed.append(reviews.review_row(record, detail))
             case Kind.COMMENT:
@@ -189,14 +212,14 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
             case Kind.ENTITY:
                 entities.append(entity_arrivals.row_of_person(record, detail))
             case _:
-                revisions.append(_read_entry(connection, schemas, record, detail))
+                revisions.append(read_revision(find, schemas, record, detail))
                 entities += revisions[-1].entity_writes
                 if "released_from" in detail:
                     released.append(record)
 
-    sources = _sources(connection, schemas)
+    sources, last = _sources(connection, schemas), records[-1].position
     return [
-        *arrivals.changes(connection, revisions, attachments, reviewed, quarantined, released, sources),
+        *arrivals.changes(connection, revisions, attachments, reviewed, quarantined, released, sources, last),
         partial(insert_ignore, table=comment, rows=comments),
         *entity_arrivals.changes(connection, entities),
         partial(erasures.drop_late, late=[one for one in arrived if one[0].position in late]),
@@ -206,9 +229,10 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
 def _sources(connection: Connection, schemas: forms.Schemas) -> Sources:
     """What is already stored, as one transaction sees it."""
 
-    def read_again(position: int) -> NewRevision:
-        record = journal.read_entry(connection, position)
-        return _read_entry(connection, schemas, record, orjson.loads(record.detail))
+    find = cache(partial(schemas.find, connection))
+
+    def read(record: Record) -> NewRevision:
+        return read_revision(find, schemas, record, orjson.loads(record.detail))
 
     @cache
     def line(form: FormKey) -> FormLine:
@@ -218,7 +242,7 @@ def _sources(connection: Connection, schemas: forms.Schemas) -> Sources:
     def logic(form: FormKey, version: str) -> Recheck:
         return schemas.logic(connection, *form, version)
 
-    return Sources(read_again, line, logic)
+    return Sources(partial(journal.read_entries, connection), read, line, logic)
 
 
 def _project_media(
@@ -228,68 +252,5 @@ def _project_media(
     forms.project_media(connection, record, detail)
     if detail["name"].endswith(forms.LISTS):
         form = (record.project_id, detail["form_id"])
-        for change in arrivals.joined_again(connection, form, _sources(connection, schemas)):
+        for change in arrivals.joined_again(connection, form, _sources(connection, schemas), record.position):
             change(connection)
-
-
-def _read_entry(
-    connection: Connection, schemas: forms.Schemas, record: Record, detail: dict[str, Any]
-) -> NewRevision:
-    if record.kind is Kind.DECISION:
-        return _read_decision(record, detail)
-    return _read_revision(connection, schemas, record, detail)
-
-
-def _read_decision(record: Record, detail: dict[str, Any]) -> NewRevision:
-    return NewRevision(
-        record=record,
-        detail=detail | {"version": "", "device_id": ""},
-        revision=Revision(
-            instance_id=detail["instance_id"],
-            digest=hashlib.sha256(record.detail).hexdigest(),
-            deprecated_id=detail["deprecated_id"],
-            stamp=record.stamp,
-            kind=RevisionKind(detail["kind"]),
-            parents=tuple(detail["parents"]),
-        ),
-        cells=orjson.dumps(detail["cells"]).decode(),
-    )
-
-
-def _read_revision(
-    connection: Connection, schemas: forms.Schemas, record: Record, detail: dict[str, Any]
-) -> NewRevision:
-    schema = schemas.find(connection, record.project_id, detail["form_id"], detail["version"])
-    assert schema is not None, "only submissions of known forms become entries of kind submission"
-    problems: list[dict[str, str]] = []
-    if schema.version != detail["version"]:
-        problems.append({"path": "", "message": "this form version was never published here"})
-    try:
-        read = schemas.reader(schema).read(record.body)
-    except InstanceError as error:
-        read = NOTHING_READ
-        problems.append({"path": "", "message": str(error)})
-    problems += [
-        {"path": problem.path, "message": problem.message} for problem in read.problems[:PROBLEMS_MAX]
-    ]
-    if len(read.problems) > PROBLEMS_MAX:
-        problems.append({"path": "", "message": f"and {len(read.problems) - PROBLEMS_MAX} more"})
-    encrypted = read.document.get("@encrypted") == "yes"
-    return NewRevision(
-        record=record,
-        detail=detail,
-        revision=Revision(
-            instance_id=detail["instance_id"],
-            digest=detail["digest"],
-            deprecated_id=detail["deprecated_id"] or None,
-            stamp=record.stamp,
-        ),
-        read=None if encrypted or not read.document else (read.document, schema),
-        answers=orjson.dumps(read.document).decode(),
-        problems=orjson.dumps(problems).decode(),
-        media=read.files,
-        encrypted=encrypted,
-        entity_writes=entity_arrivals.rows_of_record(record, detail, read_actions(read.document, schema))
-        if schema.entities
-        else (),
-    )

@@ -20,7 +20,7 @@ from typing import BinaryIO
 from sqlalchemy import Engine
 
 from server import logs
-from server.projection import lag, step
+from server.projection import join, lag, step
 from server.settings import Settings
 from server.store import forms
 from server.store.blobs import Blobs
@@ -34,6 +34,8 @@ IDLE_S = 120.0
 START_S = 5.0
 """How long the thread leaves everything to a process that has yet to start."""
 RETRY_S = 60.0
+JOIN_S = 1.0
+CLOSE_S = 5.0
 MANY = 64
 """So many entries waiting are work for a process of its own."""
 NICENESS = 10
@@ -48,7 +50,8 @@ Step = Callable[[], int | None]
 class Projector:
     """The thread that projects soon after each commit, and looks by itself for what other processes wrote.
 
-    sweep: called after that, to drop what turned out to be erased.
+    Beside it another joins submissions of very many revisions: that can take minutes, and nobody else waits for it.
+    sweep: called after each projection, to drop what turned out to be erased.
     """
 
     def __init__(
@@ -64,6 +67,9 @@ class Projector:
         self._trouble = Trouble(log, BEHIND)
         self._thread = threading.Thread(target=self._run, name="projector")
         self._thread.start()
+        self._join: Callable[[], object] = lambda: join(engine, schemas)
+        self._joiner = threading.Thread(target=self._run_joiner, name="joiner", daemon=True)
+        self._joiner.start()
 
     def wake(self) -> None:
         """Say that there are new entries."""
@@ -74,6 +80,7 @@ class Projector:
         self._stopped.set()
         self._awake.set()
         self._thread.join()
+        self._joiner.join(CLOSE_S)  # it has nothing half done: a join is written as one
         if self._helper is not None:
             self._helper.close()
 
@@ -87,6 +94,18 @@ class Projector:
                 self._sweep()
             except Exception as error:  # noqa: BLE001
                 self._trouble.say(error)
+
+    def _run_joiner(self) -> None:
+        """Join what waits, at work for a fifth of the time."""
+        trouble = Trouble(log, BEHIND)
+        pause = JOIN_S
+        while not self._stopped.wait(pause):
+            began = time.monotonic()
+            try:
+                self._join()
+            except Exception as error:  # noqa: BLE001
+                trouble.say(error)
+            pause = max(JOIN_S, 4 * (time.monotonic() - began))
 
     def _project(self) -> None:
         while not self._stopped.is_set() and not self._is_left_to_helper():

@@ -43,20 +43,22 @@ class Snapshot:
     files: Mapping[str, str] = field(default_factory=dict)
 
 
+FindSnapshot = Callable[[str], Snapshot]
+"""What the revision of a digest says. Asked once for each, parents first, so that not all need be in memory."""
+
+
 class Ledger:
     """All writes of a submission. written: by place, what the revision wrote. writers: by cell, who, as bits."""
 
-    def __init__(self, history: History, snapshots: Mapping[str, Snapshot], rules: MergeRules) -> None:
+    def __init__(self, history: History, find: FindSnapshot, rules: MergeRules) -> None:
         self.history = history
         self.written: list[Cells] = []
         self.writers: dict[str, int] = {}
         self._saw: dict[int, Shown] = {}
-        self._snapshots = [snapshots[revision.digest] for revision in history.order]
+        self._find = find
         self._rules = rules
+        self._files: dict[int, Mapping[str, str]] = {}
         self._bearers: dict[str, int] = {}
-        for place, snapshot in enumerate(self._snapshots):
-            for name in snapshot.files:
-                self._bearers[name] = self._bearers.get(name, 0) | 1 << place
 
     def value(self, place: int, cell: str) -> Cell:
         """Return what the revision at a place wrote into a cell."""
@@ -87,6 +89,10 @@ class Ledger:
                 children[parent] += 1
         after: dict[int, Shown] = {}
         for place, parents in enumerate(self.history.parents):
+            snapshot = self._find(self.history.order[place].digest)
+            self._files[place] = snapshot.files
+            for name in snapshot.files:
+                self._bearers[name] = self._bearers.get(name, 0) | 1 << place
             shown, units = self._shown_to(place, parents, after, shown_by)
             for parent in parents:
                 children[parent] -= 1
@@ -94,7 +100,7 @@ class Ledger:
                     after.pop(parent, None)
             if children[place] and any(children[parent] for parent in parents):
                 shown = dict(shown)
-            written = self._write(place, shown, units)
+            written = self._write(place, snapshot, shown, units)
             self.written.append(written)
             for cell in written:
                 self.writers[cell] = self.writers.get(cell, 0) | 1 << place
@@ -118,8 +124,8 @@ class Ledger:
             return shown, []
         return shown_by(self.history.ancestors[place])
 
-    def _write(self, place: int, shown: Shown, units: Units) -> Cells:
-        revision, snapshot = self.history.order[place], self._snapshots[place]
+    def _write(self, place: int, snapshot: Snapshot, shown: Shown, units: Units) -> Cells:
+        revision = self.history.order[place]
         match revision.kind:
             case RevisionKind.EDIT:
                 written = self._changed(place, snapshot, shown, units)
@@ -176,10 +182,10 @@ class Ledger:
             return HERE
         if path_of(cell) not in self._rules.files:
             return answer
-        sha256 = self._snapshots[place].files.get(name)
+        sha256 = self._files[place].get(name)
         if sha256 is None and before.said.partition("\0")[0] == name:
             return before
         if sha256 is None:
             bearers = self._bearers.get(name, 0) & self.history.ancestors[place]
-            sha256 = self._snapshots[bearers.bit_length() - 1].files[name] if bearers else ""
+            sha256 = self._files[bearers.bit_length() - 1][name] if bearers else ""
         return Cell(answer.text, f"{name}\0{sha256}")

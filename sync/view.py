@@ -16,7 +16,7 @@ from forms.cells import BLANK, Cells, is_row, path_of, rows_of
 from forms.merge_rules import MergeRules, Policy
 from sync.history import History, bits_of, history, places_of
 from sync.judge import MEASURED, Judge, Side, Unit
-from sync.registers import DELETED, GONE, Ledger, Register, Shown, Snapshot, Units
+from sync.registers import DELETED, GONE, FindSnapshot, Ledger, Register, Shown, Units
 from sync.revision import Revision, RevisionKind
 
 
@@ -183,13 +183,13 @@ class View:
         return bits_of(one for one in places_of(places) if ledger.value(one, cell).said == said) or places
 
 
-def view(revisions: Iterable[Revision], snapshots: Mapping[str, Snapshot], rules: MergeRules) -> View:
+def view(revisions: Iterable[Revision], find: FindSnapshot, rules: MergeRules) -> View:
     """Return the view of one connected group of revisions, as `history.components` gives it.
 
-    snapshots: of each revision but withdrawals, by digest. rules: of the form version that the submission is shown in.
+    find: what a revision says, by digest; not asked of withdrawals. rules: of the form version that the submission is shown in.
     """
     past = history(revisions)
-    ledger = Ledger(past, snapshots, rules)
+    ledger = Ledger(past, find, rules)
     ledger.fold(lambda known: _seen(Judge(ledger, rules, known)))
     return _view(Judge(ledger, rules, (1 << len(past.order)) - 1), ledger, rules)
 

@@ -178,7 +178,7 @@ def read(form: Form, fact: Fact) -> Read:
     tree = None
     if fact.document is not None:
         tree = instance.from_json(fact.document, form.schema(fact.version))
-    return Read(fact.revision, fact.version, tree, fact.decided, fact.files)
+    return Read(fact.revision, fact.version, lambda: tree, fact.decided, fact.files)
 
 
 def dump(merged: Merged) -> bytes:

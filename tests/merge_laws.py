@@ -93,7 +93,7 @@ def ask(case: Case) -> tuple[Oracle, View]:
     snapshots = {one.revision.digest: merging._snapshot(line, one, newest) for one in reads}
     rules = replace(line.rules[newest], controllers={})
     revisions = [one.revision for one in reads]
-    return Oracle(revisions, snapshots, rules), view(revisions, snapshots, rules)
+    return Oracle(revisions, snapshots, rules), view(revisions, snapshots.__getitem__, rules)
 
 
 def no_answer_disappears(case: Case, _: random.Random) -> None:

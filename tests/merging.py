@@ -75,7 +75,7 @@ def merge(facts: list[Fact], by: MergeRules | None = None) -> View:
     """The view of facts that are one submission."""
     (group,) = components(revision for revision, _ in facts)
     snapshots = {revision.digest: snapshot for revision, snapshot in facts}
-    return view(group, snapshots, by or rules())
+    return view(group, snapshots.__getitem__, by or rules())
 
 
 def answers(seen: View) -> dict[str, str]:

@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, insert, select, update
 from server import projection
 from server.node import Node
 from server.publishing import publish
-from server.store import erasures, journal
+from server.store import arrivals, erasures, journal
 from server.store.dialect import insert_ignore
 from server.store.engine import reading, writing
 from server.store.tables import STATE, erasing, revision, submission
@@ -209,12 +209,19 @@ def any_order(examples: int) -> Callable[[Any], Any]:
 
 
 def hold(slots: Node, facts: Sequence[Fact], data: st.DataObject) -> None:
+    """Also when submissions of several revisions are joined apart, and some came by another node, earlier or later."""
     stamped = [((number + 1) << 16, fact) for number, fact in enumerate(facts)]
+    of_revisions = [pair for pair in stamped if pair[1].kind in {Kind.SUBMISSION, Kind.DECISION}]
+    for stamp, fact in data.draw(st.lists(st.sampled_from(of_revisions), max_size=2, unique_by=id)):
+        elsewhere = replace(fact, key=hashlib.sha256(b"elsewhere" + (fact.key or b"")).digest())
+        stamped.append((stamp + data.draw(st.sampled_from([-5, 5, -(1 << 17), 1 << 17])), elsewhere))
     other = data.draw(st.permutations(stamped + data.draw(st.lists(st.sampled_from(stamped), max_size=3))))
     everywhere = st.just(set(range(len(other))))
     steps = data.draw(everywhere | st.sets(st.integers(0, len(other))))
     first = tell(slots, stamped, (), dropping=False)
-    assert tell(slots, other, sorted(steps), dropping=data.draw(st.booleans())) == first
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrivals, "AT_ONCE_MAX", data.draw(st.sampled_from([1, 2, 50])))
+        assert tell(slots, other, sorted(steps), dropping=data.draw(st.booleans())) == first
 
 
 @any_order(30)

@@ -5,108 +5,89 @@ Computed on a connection that only reads; what it changes comes back as function
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, delete, or_, select, update
 
-from forms import instance
-from forms.document import Document
-from forms.duplicate_key import duplicate_key
-from forms.instance import Tree
 from forms.recheck import Recheck
-from forms.schema import FormSchema
 from server import merging
-from server.merging import FormLine, Merged, Read
-from server.store import conflicts, key_conflicts, quarantine, reviews, tallies
-from server.store.dialect import insert_ignore, upsert
+from server.merging import REMEMBERED_MAX, FormLine, Read
+from server.store import arrival_rows, conflicts, key_conflicts, quarantine, reviews, tallies
+from server.store.arrival_rows import Files, NewRevision
+from server.store.dialect import insert_earliest, insert_ignore, upsert
 from server.store.journal import Record
 from server.store.submissions import FormKey, chunks, of_form, revision_of
-from server.store.tables import attachment, review, revision, submission
+from server.store.tables import attachment, review, revision, submission, unjoined
 from sync.history import components, history
-from sync.review import Review, review_state
+from sync.review import Review
 from sync.revision import Revision, RevisionKind
 
+AT_ONCE_MAX = 50
+"""Submissions of more revisions are joined apart from what brought the last one, and for all that came meanwhile."""
+
+AHEAD = 16
+
 Change = Callable[[Connection], None]
-Members = Mapping[str, Mapping[str, Any]]
-"""Rows of `revision` by digest."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewRevision:
-    """A revision just read from its entry.
-
-    answers, problems: JSON. media: the file names that the answers mention. read: the answers as a document, and the
-    schema they were read with; None when nobody here can read them, and for decisions. cells: JSON of what a decision
-    gives. entity_writes: rows of that table.
-    """
-
-    record: Record
-    detail: Mapping[str, Any]
-    revision: Revision
-    read: tuple[Document, FormSchema] | None = None
-    answers: str = "{}"
-    problems: str = "[]"
-    media: frozenset[str] = frozenset()
-    encrypted: bool = False
-    cells: str = "{}"
-    entity_writes: Sequence[Mapping[str, Any]] = ()
-
-    @property
-    def tree(self) -> Tree | None:
-        """The typed answers; made anew each time, as most revisions never need them."""
-        return instance.from_json(*self.read) if self.read else None
-
-    @property
-    def form(self) -> FormKey:
-        return (self.record.project_id, self.detail["form_id"])
-
-    @property
-    def row(self) -> dict[str, Any]:
-        """The columns of `revision`, but for root_id."""
-        return {
-            "project_id": self.record.project_id,
-            "form_id": self.detail["form_id"],
-            "instance_id": self.revision.instance_id,
-            "digest": self.revision.digest,
-            "deprecated_id": self.revision.deprecated_id,
-            "version": self.detail["version"],
-            "position": self.record.position,
-            "stamp": self.record.stamp,
-            "origin": self.record.origin,
-            "submitter_id": self.detail["submitter_id"],
-            "submitter_name": self.detail["submitter_name"],
-            "device_id": self.detail["device_id"],
-            "kind": self.revision.kind.value,
-            "parents": orjson.dumps(self.revision.parents).decode(),
-            "cells": self.cells,
-            "reason": self.detail.get("reason", ""),
-            "batch": self.detail.get("batch", ""),
-            "encrypted": self.encrypted,
-        }
+Unjoined = Sequence[Mapping[str, Any]]
+"""Rows of `unjoined`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where what is already stored comes from.
 
-    read_again: reads the revision whose entry stands at a position. line: all versions of a form. logic: what a
-    version of it calculates and allows.
+    load: the entries at some positions. read: the revision that an entry is. line: all versions of a form. logic: what
+    a version of it calculates and allows.
     """
 
-    read_again: Callable[[int], NewRevision]
+    load: Callable[[Sequence[int]], Mapping[int, Record]]
+    read: Callable[[Record], NewRevision]
     line: Callable[[FormKey], FormLine]
     logic: Callable[[FormKey, str], Recheck]
 
 
-def joined_again(connection: Connection, form: FormKey, sources: Sources) -> list[Change]:
+def joined_again(connection: Connection, form: FormKey, sources: Sources, position: int) -> list[Change]:
     """Return what changes in a form's submissions of several people when a list that the form reads has changed."""
     query = select(submission.c.instance_id).where(*of_form(submission, form), submission.c.is_joined)
     names = set(connection.execute(query).scalars())
-    return _changes_of_form(connection, form, names, [], [], [], sources)
+    return _changes_of_form(connection, form, _Arrived(names), sources, position)
+
+
+def find_unjoined(connection: Connection) -> Unjoined:
+    """Return the marks of the submission that has waited longest to be joined; none when none waits."""
+    first = connection.execute(select(unjoined).order_by(unjoined.c.since).limit(1)).mappings().first()
+    if first is None:
+        return []
+    form = (first["project_id"], first["form_id"])
+    group = _connected(connection, form, {first["instance_id"]})
+    names = {first["instance_id"]}.union(*(_names(revision_of(row)) for row in group))
+    waiting: list[dict[str, Any]] = []
+    for some in chunks(names):
+        query = select(unjoined).where(*of_form(unjoined, form), unjoined.c.instance_id.in_(some))
+        waiting += map(dict, connection.execute(query).mappings())
+    return waiting
+
+
+def joined_apart(connection: Connection, waiting: Unjoined, sources: Sources) -> list[Change]:
+    """Return what changes when the submission of these marks is joined."""
+    form = (waiting[0]["project_id"], waiting[0]["form_id"])
+    arrived = _Arrived({row["instance_id"] for row in waiting})
+    return _changes_of_form(connection, form, arrived, sources, None)
+
+
+def take_up(connection: Connection, waiting: Unjoined) -> bool:
+    """Say that these wait no more; False when more came in since, so that they still do."""
+    keys = [unjoined.c[name] for name in ("project_id", "form_id", "instance_id", "since")]
+    taken = 0
+    for row in waiting:
+        mine = [key == row[key.name] for key in keys]
+        taken += connection.execute(delete(unjoined).where(*mine)).rowcount
+    if taken < len(waiting):
+        insert_ignore(connection, unjoined, waiting)
+    return taken == len(waiting)
 
 
 def changes(
@@ -117,10 +98,11 @@ def changes(
     quarantined: Sequence[Mapping[str, Any]],
     released: Sequence[Record],
     sources: Sources,
+    position: int,
 ) -> list[Change]:
-    """Return what these arrivals change, computed on `connection` (which only reads)."""
+    """Return what these arrivals change, computed on `connection` (which only reads). position: of the last entry."""
     done: list[Change] = [
-        partial(insert_ignore, table=attachment, rows=attachments),
+        partial(insert_earliest, table=attachment, rows=attachments),
         partial(insert_ignore, table=review, rows=reviewed),
         partial(quarantine.keep, rows=quarantined),
     ]
@@ -137,173 +119,134 @@ def changes(
             [row for row in rows if (row["project_id"], row["form_id"]) == form]
             for rows in (attachments, reviewed)
         )
-        done += _changes_of_form(connection, form, names, of_this, arrived, heard, sources)
+        brought = _Arrived(names, of_this, arrived, heard)
+        done += _changes_of_form(connection, form, brought, sources, position)
     return done
 
 
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """What came of one form. names: instanceIDs of the submissions that it touches. files, reviews: new rows."""
+
+    names: set[str]
+    revisions: Sequence[NewRevision] = ()
+    files: Sequence[Mapping[str, Any]] = ()
+    reviews: Sequence[Mapping[str, Any]] = ()
+
+
 def _changes_of_form(
-    connection: Connection,
-    form: FormKey,
-    names: set[str],
-    new: Sequence[NewRevision],
-    arrived: Sequence[Mapping[str, Any]],
-    reviewed: Sequence[Mapping[str, Any]],
-    sources: Sources,
+    connection: Connection, form: FormKey, arrived: _Arrived, sources: Sources, position: int | None
 ) -> list[Change]:
-    stored = {row["digest"]: row for row in _connected(connection, form, names)}
+    """What changes in the submissions that something came of.
+
+    position: of the last entry; submissions of very many revisions are only marked with it, to be joined apart. None
+    to join them.
+    """
+    stored = {row["digest"]: row for row in _connected(connection, form, arrived.names)}
     fresh: dict[str, NewRevision] = {}
-    for one in new:
-        if one.revision.digest not in stored:
-            fresh.setdefault(one.revision.digest, one)
+    for one in arrived.revisions:
+        digest = one.revision.digest
+        known = fresh[digest].row if digest in fresh else stored.get(digest)
+        if known is None or _receipt(one.row) < _receipt(known):
+            fresh[digest] = one
     roots = {str(row["root_id"]) for row in stored.values()}
-    touched = set(roots)
+    if position is None:
+        roots |= arrived.names
     rows: dict[str, Mapping[str, Any]] = {**stored, **{digest: one.row for digest, one in fresh.items()}}
-    files = _files(connection, form, {row["instance_id"] for row in rows.values()}, arrived)
-    known = [revision_of(row) for row in rows.values()]
-    heard = _reviews(connection, form, known, reviewed)
-    keys = key_conflicts.keys_of(connection, form, roots)
-    inserts, moved, upserts, contests = [], [], [], []
-    contested = set()
+    files = _files(connection, form, {row["instance_id"] for row in rows.values()}, arrived.files)
+    known_revisions = [revision_of(row) for row in rows.values()]
+    heard = _reviews(connection, form, known_revisions, arrived.reviews)
+    inserts, moved, upserts, contests, waiting = [], [], [], [], []
+    contested, touched = set(), set(roots)
 
+    again = sorted((row for digest, row in stored.items() if digest not in fresh), key=_receipt)
+    entries = _Ahead([row["position"] for row in again], sources.load)
+
+    @lru_cache(maxsize=REMEMBERED_MAX)
     def read(digest: str) -> NewRevision:
-        return fresh.get(digest) or sources.read_again(stored[digest]["position"])
+        return fresh.get(digest) or sources.read(entries.at(stored[digest]["position"]))
 
-    for group in components(known):
+    for group in components(known_revisions):
         members = {one.digest: rows[one.digest] for one in group}
         said = {said for one in group for name in _names(one) for said in heard.get(name, ())}
-        row: dict[str, Any] | None
+        row: dict[str, Any] | None = None
         if len(group) == 1 and group[0].kind is RevisionKind.EDIT:
-            root, row = _single(read(group[0].digest), files, said)
+            root, row = arrival_rows.single(read(group[0].digest), files, said)
+        elif position is not None and len(group) > AT_ONCE_MAX:
+            root = history(group).instance_id
+            old = {str(stored[digest]["root_id"]) for digest in members if digest in stored}
+            roots -= old
+            waiting += [dict(zip(_MARK, (*form, name, position), strict=True)) for name in {root, *old}]
         else:
-            reads = [read(one.digest) for one in group]
-            merged = merging.merge(
-                sources.line(form), [_read(one, files) for one in reads], partial(sources.logic, form)
-            )
+            reads = [_read(one, members[one.digest], read, files) for one in group]
+            merged = merging.merge(sources.line(form), reads, partial(sources.logic, form))
             root = merged.view.history.instance_id
-            row = _merged(merged, members, {one.revision.digest: one for one in reads}, said)
+            row = arrival_rows.joined(merged, members, read, said)
+            decided = [one.digest for one in group if one.kind is not RevisionKind.EDIT]
             about = {
-                one.revision.digest: one.detail["conflict"] for one in reads if one.detail.get("conflict")
+                digest: conflict for digest in decided if (conflict := read(digest).detail.get("conflict"))
             }
             contests += conflicts.rows_of(form, merged.view, about, members)
             contested.add(root)
         if row is not None:
             upserts.append(row)
-            keys.update(filter(None, [row["duplicate_key"]]))
-            roots.discard(root)
         touched.add(root)
         for digest, member in members.items():
             if digest in fresh:
                 inserts.append({**member, "root_id": root})
             elif member["root_id"] != root:
                 moved.append((digest, root))
+    gone = roots - {row["instance_id"] for row in upserts}
+    keys = key_conflicts.keys_of(connection, form, roots)
+    keys.update(row["duplicate_key"] for row in upserts if row["duplicate_key"])
     records: list[Change] = [
-        partial(insert_ignore, table=revision, rows=inserts),
+        partial(upsert, table=revision, rows=inserts),
         partial(_move, form=form, moved=moved),
-        partial(_forget, form=form, roots=roots),
+        partial(_forget, form=form, roots=gone),
         partial(upsert, table=submission, rows=upserts),
     ]
     return [
         partial(_keeping_tally, form=form, roots=touched, changes=records),
-        partial(conflicts.replace, form=form, roots=contested | roots, rows=contests),
+        partial(upsert, table=unjoined, rows=waiting),
+        partial(conflicts.replace, form=form, roots=contested | gone, rows=contests),
         partial(key_conflicts.refresh, form=form, keys=keys),
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The files that are here: name → SHA-256 by the digest of the revision that they came with, and by instanceID.
+class _Ahead:
+    """Entries by position, read a few at a time: they are asked for in about this order, and only once each."""
 
-    Of two with one name it is the later.
-    """
+    def __init__(
+        self, positions: Sequence[int], load: Callable[[Sequence[int]], Mapping[int, Record]]
+    ) -> None:
+        self._positions = positions
+        self._numbers = {position: number for number, position in enumerate(positions)}
+        self._load = load
+        self._loaded: Mapping[int, Record] = {}
 
-    of_instance: dict[str, dict[str, str]] = field(default_factory=dict)
-    of_revision: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def of(self, one: Revision) -> Mapping[str, str]:
-        """Its own files, and of those that it did not bring what others of its instanceID brought."""
-        return self.of_instance.get(one.instance_id, {}) | self.of_revision.get(one.digest, {})
-
-
-def _single(only: NewRevision, files: Files, said: Collection[Review]) -> tuple[str, dict[str, Any]]:
-    """The submission of one revision: its own answers, without a look at the cells."""
-    past = only.revision
-    missing = past.deprecated_id if past.deprecated_id != past.instance_id else None
-    root = missing or past.instance_id
-    shown = {name: sha256 for name, sha256 in files.of(past).items() if name in only.media}
-    return root, _about([only.row]) | {
-        "instance_id": root,
-        "current_id": past.instance_id,
-        "current_digest": past.digest,
-        "version": only.detail["version"],
-        "edits": 0,
-        "open_conflicts": 0,
-        "parent_missing": missing is not None,
-        "attachments_expected": len(only.media),
-        "attachments_present": len(shown),
-        "review_state": review_state(said, history([past]), 1, 0) if said else None,
-        "duplicate_key": duplicate_key(*only.read) if only.read else None,
-        "encrypted": only.encrypted,
-        "is_merged": False,
-        "is_joined": False,
-        "is_deleted": False,
-        "files": orjson.dumps(shown, option=orjson.OPT_SORT_KEYS).decode(),
-        "problems": only.problems,
-        "answers": only.answers,
-    }
+    def at(self, position: int) -> Record:
+        if position not in self._loaded:
+            number = self._numbers[position]
+            self._loaded = self._load(self._positions[number : number + AHEAD])
+        return self._loaded[position]
 
 
-def _merged(
-    merged: Merged, members: Members, reads: Mapping[str, NewRevision], said: Collection[Review]
-) -> dict[str, Any] | None:
-    """The submission of several revisions; None while there are only decisions about it."""
-    seen, current = merged.view, merged.current
-    if current is None:
-        return None
-    shown = reads[current.digest]
-    is_own = shown.encrypted or merged.is_single
-    answers, version, problems = shown.answers, shown.detail["version"], orjson.loads(shown.problems)
-    if not is_own:
-        answers, version = orjson.dumps(merged.document).decode(), merged.schema.version
-        problems = merging.problems(merged)
-    edits = [row for row in members.values() if row["kind"] == RevisionKind.EDIT]
-    return _about(edits) | {
-        "instance_id": seen.history.instance_id,
-        "current_id": current.instance_id,
-        "current_digest": current.digest,
-        "version": version,
-        "edits": seen.edits,
-        "open_conflicts": len(seen.conflicts),
-        "parent_missing": seen.history.parent_missing,
-        "attachments_expected": len(merged.named),
-        "attachments_present": len(merged.files),
-        "review_state": review_state(said, seen.history, seen.said, seen.edits),
-        "duplicate_key": duplicate_key(merged.document, merged.schema),
-        "encrypted": shown.encrypted,
-        "is_merged": not is_own,
-        "is_joined": seen.is_joined,
-        "is_deleted": seen.is_deleted,
-        "files": orjson.dumps(merged.files, option=orjson.OPT_SORT_KEYS).decode(),
-        "problems": orjson.dumps(problems + merged.misfits).decode(),
-        "answers": answers,
-    }
+_MARK = ("project_id", "form_id", "instance_id", "since")
 
 
-def _about(edits: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What does not depend on the answers: when it came, from whom. At least one edit."""
-    first = min(edits, key=lambda row: (row["stamp"], row["digest"]))
-    return {name: first[name] for name in ("project_id", "form_id", *SENDER)} | {
-        "position": min(row["position"] for row in edits),
-        "created_stamp": first["stamp"],
-        "updated_stamp": max(row["stamp"] for row in edits),
-    }
+def _receipt(row: Mapping[str, Any]) -> tuple[int, str]:
+    """What orders the receipts of one revision: it counts from the first, whichever is learnt of first."""
+    return (row["stamp"], row["origin"])
 
 
-SENDER = ("submitter_id", "submitter_name", "device_id")
-
-
-def _read(one: NewRevision, files: Files) -> Read:
-    past = one.revision
-    return Read(past, one.detail["version"], one.tree, merging.decode(one.cells), files.of(past))
+def _read(
+    one: Revision,
+    row: Mapping[str, Any],
+    read: Callable[[str], NewRevision],
+    files: Files,
+) -> Read:
+    decided = merging.decode(row["cells"])
+    return Read(one, row["version"], lambda: read(one.digest).tree, decided, files.of(one))
 
 
 def _connected(connection: Connection, form: FormKey, names: set[str]) -> list[dict[str, Any]]:
@@ -345,10 +288,14 @@ def _files(
     for some in chunks(names):
         query = select(*columns).where(*of_form(attachment, form), attachment.c.instance_id.in_(some))
         found += map(dict, connection.execute(query).mappings())
+    stamps: dict[tuple[str, str, str, str], int] = {}
+    for row in found:
+        file = (row["instance_id"], row["digest"], row["name"], row["sha256"])
+        stamps[file] = min(row["stamp"], stamps.get(file, row["stamp"]))
     files = Files()
-    for row in sorted(found, key=lambda row: (row["stamp"], row["sha256"])):
-        files.of_instance.setdefault(row["instance_id"], {})[row["name"]] = row["sha256"]
-        files.of_revision.setdefault(row["digest"], {})[row["name"]] = row["sha256"]
+    for instance_id, digest, name, sha256 in sorted(stamps, key=lambda file: (stamps[file], file[-1])):
+        files.of_instance.setdefault(instance_id, {})[name] = sha256
+        files.of_revision.setdefault(digest, {})[name] = sha256
     return files
 
 
@@ -370,13 +317,3 @@ def _forget(connection: Connection, form: FormKey, roots: set[str]) -> None:
         connection.execute(
             delete(submission).where(*of_form(submission, form), submission.c.instance_id.in_(some))
         )
-
-
-def attachment_row(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of `attachment` for an entry."""
-    names = ("form_id", "instance_id", "digest", "name", "sha256", "size", "content_type")
-    return {name: detail[name] for name in names} | {
-        "project_id": record.project_id,
-        "position": record.position,
-        "stamp": record.stamp,
-    }

@@ -1,4 +1,4 @@
-"""The two statements that SQLite and PostgreSQL share but SQLAlchemy keeps per dialect."""
+"""The statements that SQLite and PostgreSQL share but SQLAlchemy keeps per dialect."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ def insert_ignore(connection: Connection, table: Table, rows: Sequence[Mapping[s
         connection.execute(_insert_ignore(connection.dialect.name, table), rows)
 
 
+def insert_earliest(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert whole rows; of two with the same primary key the one with the smaller `stamp` stays."""
+    if rows:
+        connection.execute(_upsert(connection.dialect.name, table, is_earlier=True), rows)
+
+
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert whole rows (every column named), replacing those with the same primary key."""
     if rows:
@@ -28,11 +34,12 @@ def _insert_ignore(dialect: str, table: Table) -> Any:
 
 
 @cache
-def _upsert(dialect: str, table: Table) -> Any:
+def _upsert(dialect: str, table: Table, *, is_earlier: bool = False) -> Any:
     statement = _insert(dialect, table)
     keys = [column.name for column in table.primary_key]
     changed = {name: statement.excluded[name] for name in table.c.keys() if name not in keys}  # noqa: SIM118
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed)
+    earlier = statement.excluded.stamp < table.c.stamp if is_earlier else None
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=earlier)
 
 
 def _insert(dialect: str, table: Table) -> Any:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, select, update
 from zstandard import ZstdError
 
 from server.store import bodies
@@ -181,21 +182,16 @@ def read_after(
     """Return up to `limit` entries after `position`, in order; at least one, then those within `bytes_max`."""
     if bytes_max is not None:
         limit = _within(connection, position, limit, bytes_max)
-    rows = connection.execute(
-        select(
-            journal.c.position,
-            journal.c.origin,
-            journal.c.stamp,
-            journal.c.kind,
-            journal.c.project_id,
-            journal.c.detail,
-            journal.c.codec,
-            journal.c.body,
-        )
-        .where(journal.c.position > position)
-        .order_by(journal.c.position)
-        .limit(limit)
-    )
+    return _records(connection, _RECORD.where(journal.c.position > position).limit(limit))
+
+
+def read_entries(connection: Connection, positions: Sequence[int]) -> dict[int, Record]:
+    """Return the entries at these few positions, by position."""
+    found = _records(connection, _RECORD.where(journal.c.position.in_(positions)))
+    return {record.position: record for record in found}
+
+
+def _records(connection: Connection, query: Select[Any]) -> list[Record]:
     return [
         Record(
             row.position,
@@ -206,8 +202,20 @@ def read_after(
             row.detail or b"",
             bodies.unpack(connection, row.codec, row.body),
         )
-        for row in rows.all()
+        for row in connection.execute(query).all()
     ]
+
+
+_RECORD = select(
+    journal.c.position,
+    journal.c.origin,
+    journal.c.stamp,
+    journal.c.kind,
+    journal.c.project_id,
+    journal.c.detail,
+    journal.c.codec,
+    journal.c.body,
+).order_by(journal.c.position)
 
 
 def _within(connection: Connection, position: int, limit: int, bytes_max: int) -> int:

@@ -29,6 +29,7 @@ form_draft_test = SQLModel.metadata.tables["form_draft_test"]
 submission = SQLModel.metadata.tables["submission"]
 revision = SQLModel.metadata.tables["revision"]
 form_tally = SQLModel.metadata.tables["form_tally"]
+unjoined = SQLModel.metadata.tables["unjoined"]
 conflict = SQLModel.metadata.tables["conflict"]
 conflict_side = SQLModel.metadata.tables["conflict_side"]
 attachment = SQLModel.metadata.tables["attachment"]
@@ -57,6 +58,7 @@ STATE = (
     submission,
     revision,
     form_tally,
+    unjoined,
     conflict,
     conflict_side,
     attachment,

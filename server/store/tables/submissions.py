@@ -99,6 +99,19 @@ class FormTally(SQLModel, table=True):
     revisions: int
 
 
+class Unjoined(SQLModel, table=True):
+    """A submission of so many revisions that it is joined apart from the step that brought the last one.
+
+    instance_id: as `Revision.root_id`, or what that was before. since: the position of the entry that touched it last.
+    """
+
+    __tablename__ = "unjoined"
+    project_id: int = Field(primary_key=True)
+    form_id: str = Field(primary_key=True)
+    instance_id: str = Field(primary_key=True)
+    since: int = Field(sa_type=BigInteger)
+
+
 class Conflict(SQLModel, table=True):
     """What people disagree about in one submission.
 
