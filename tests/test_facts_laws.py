@@ -214,7 +214,8 @@ def hold(slots: Node, facts: Sequence[Fact], data: st.DataObject) -> None:
     of_revisions = [pair for pair in stamped if pair[1].kind in {Kind.SUBMISSION, Kind.DECISION}]
     for stamp, fact in data.draw(st.lists(st.sampled_from(of_revisions), max_size=2, unique_by=id)):
         elsewhere = replace(fact, key=hashlib.sha256(b"elsewhere" + (fact.key or b"")).digest())
-        stamped.append((stamp + data.draw(st.sampled_from([-5, 5, -(1 << 17), 1 << 17])), elsewhere))
+        at = stamp + data.draw(st.sampled_from([-5, 5, -(1 << 17), 1 << 17]))
+        stamped.append((max(at, 1), elsewhere))
     other = data.draw(st.permutations(stamped + data.draw(st.lists(st.sampled_from(stamped), max_size=3))))
     everywhere = st.just(set(range(len(other))))
     steps = data.draw(everywhere | st.sets(st.integers(0, len(other))))
