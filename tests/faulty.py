@@ -16,6 +16,8 @@ from child import Child
 from conftest import wait_for
 
 FSYNC = "fsync,fdatasync"
+SOMETIMES = "7+7"
+"""In each thread every seventh; a commit that makes as many calls would fail for ever."""
 
 
 def run(*command: str | Path) -> str:

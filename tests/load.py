@@ -17,9 +17,10 @@ from conftest import household
 from sqlalchemy import select
 
 from server.node import Node, open_node
+from server.projection import lag
 from server.settings import Settings
 from server.store import journal, submissions
-from server.store.engine import reading
+from server.store.engine import open_engine, reading
 from server.store.tables import journal as entries
 from sync.journal import Kind, verify
 
@@ -146,3 +147,12 @@ def check_all_there(settings: Settings, acknowledged: list[str]) -> None:
 def check_chain(node: Node) -> None:
     with reading(node.engine) as connection:
         verify(journal.iter_entries(connection))
+
+
+def is_projected(settings: Settings) -> bool:
+    """Whether a server has brought the state up to the journal, without our help."""
+    engine = open_engine(settings.data, settings.database_url)
+    try:
+        return lag(engine) == 0
+    finally:
+        engine.dispose()

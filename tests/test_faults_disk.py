@@ -13,15 +13,11 @@ import httpx2
 import pytest
 from child import Child, prepare, started
 from conftest import wait_for
-from faulty import FSYNC, empty, failing, fill, small_disk, unwritable
+from faulty import FSYNC, SOMETIMES, empty, failing, fill, small_disk, unwritable
 from hostile import MEGABYTE, ON_SQLITE
-from load import TEXT, Load, check_all_there, photo_of
+from load import TEXT, Load, check_all_there, is_projected, photo_of
 
-from server.node import open_node
-from server.projection import CURSOR
 from server.settings import Settings
-from server.store import journal
-from server.store.engine import reading
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="/proc, prlimit, tmpfs and chattr are Linux's"
@@ -68,7 +64,7 @@ def test_where_fsync_fails_nothing_is_acknowledged_nor_believed_later(settings):
         assert "I/O error" in child.log.read_text()
         for name in (f"{TEXT}-1", LARGE):
             assert load.send_alone(child, name) == 201
-        with failing(child, FSYNC, "EIO", when="3+3"), load.running(child):
+        with failing(child, FSYNC, "EIO", SOMETIMES), load.running(child):
             wait_for(lambda: len(load.acknowledged) > len(known) + 20)
         wait_for(lambda: is_projected(settings))
         child.kill()
@@ -110,16 +106,6 @@ def test_without_a_free_file_descriptor_a_server_refuses_and_lives_on(settings):
 
 def check_answers(child: Child) -> None:
     assert httpx2.get(f"{child.url}/healthz", timeout=60).status_code == 200
-
-
-def is_projected(settings: Settings) -> bool:
-    """Whether the server itself brought the state up to the journal."""
-    node = open_node(settings)
-    try:
-        with reading(node.engine) as connection:
-            return journal.cursor(connection, CURSOR) == journal.head_position(connection)
-    finally:
-        node.close()
 
 
 def blob_of(settings: Settings, name: str) -> Path:
