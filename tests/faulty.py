@@ -64,7 +64,7 @@ def _is_traced(pid: int) -> bool:
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
     """Have a file system of this size there while the block lasts."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", folder)
     try:
         yield

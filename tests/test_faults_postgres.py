@@ -18,8 +18,6 @@ from postgres import Postgres, Proxy
 
 from server.settings import Settings
 
-pytestmark = pytest.mark.xdist_group("faults_postgres")  # one server for all of them
-
 
 @dataclass(frozen=True)
 class Faulty:
@@ -40,7 +38,7 @@ class Faulty:
         check_all_there(self.directly, self.load.acknowledged)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def faulty() -> Iterator[Faulty]:
     # Not under pytest's own folder: socket paths must be short.
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
@@ -53,22 +51,23 @@ def faulty() -> Iterator[Faulty]:
         postgres.close()
 
 
-@pytest.fixture(autouse=True)
-def begins_well(faulty: Faulty) -> None:
-    """Each starts with a server that stores, and counts its own refusals."""
-    faulty.load.send_alone(faulty.child, f"uuid:warm{time.monotonic_ns()}")
-    faulty.load.refused.clear()
+def test_what_postgresql_loses_or_cannot_decide_is_answered_once_and_stored_once(faulty, subtests):
+    for fault in FAULTS:  # in one test, since the servers take longer to start than all of this
+        faulty.load.send_alone(faulty.child, f"uuid:before-{fault.__name__}")
+        faulty.load.refused.clear()
+        with subtests.test(fault.__name__):
+            fault(faulty)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_commit_whose_connection_is_lost_is_answered_once_and_stored_once(faulty, when):
-    lost, faulty.proxy.lose = faulty.proxy.lost, when
-    assert faulty.load.send_alone(faulty.child, f"uuid:lost-{when}") == 201
-    assert faulty.proxy.lost == lost + 1
+def connection_lost_at_commit(faulty: Faulty) -> None:
+    for lost, when in enumerate(("before", "after"), 1):
+        faulty.proxy.lose = when
+        assert faulty.load.send_alone(faulty.child, f"uuid:lost-{when}") == 201
+        assert faulty.proxy.lost == lost
     faulty.check()
 
 
-def test_a_deadlock_is_tried_again(faulty):
+def deadlock(faulty: Faulty) -> None:
     with faulty.postgres.connect() as other:
         other.execute("SET deadlock_timeout = '1min'")  # the server is to be the one that is told
         other.execute("LOCK TABLE journal IN SHARE ROW EXCLUSIVE MODE")
@@ -82,7 +81,7 @@ def test_a_deadlock_is_tried_again(faulty):
     faulty.check()
 
 
-def test_a_serialization_failure_is_tried_again(faulty):
+def serialization_failure(faulty: Faulty) -> None:
     with faulty.postgres.connect(autocommit=True) as admin:
         admin.execute("ALTER DATABASE postgres SET default_transaction_isolation = 'serializable'")
         _disconnect_all(admin)
@@ -98,7 +97,7 @@ def test_a_serialization_failure_is_tried_again(faulty):
     assert not faulty.load.refused
 
 
-def test_too_many_connections_are_waited_for(faulty):
+def too_many_connections(faulty: Faulty) -> None:
     with faulty.postgres.connect(autocommit=True) as admin:
         admin.execute("ALTER ROLE chapar CONNECTION LIMIT 0")
         _disconnect_all(admin)
@@ -109,7 +108,7 @@ def test_too_many_connections_are_waited_for(faulty):
     assert set(faulty.load.refused) <= {503}  # who it is may be what could not be asked
 
 
-def test_postgresql_stopped_and_started_under_load_loses_nothing(faulty):
+def stopped_and_started_under_load(faulty: Faulty) -> None:
     with faulty.load.running(faulty.child):
         known = len(faulty.load.acknowledged)
         wait_for(lambda: len(faulty.load.acknowledged) > known + 20)
@@ -121,6 +120,15 @@ def test_postgresql_stopped_and_started_under_load_loses_nothing(faulty):
     assert set(faulty.load.refused) <= {503}
     assert faulty.child.process.poll() is None
     faulty.check()
+
+
+FAULTS = (
+    connection_lost_at_commit,
+    deadlock,
+    serialization_failure,
+    too_many_connections,
+    stopped_and_started_under_load,
+)
 
 
 def _waits_for(faulty: Faulty, table: str) -> bool:
