@@ -193,6 +193,10 @@ def deciding_everything_leaves_no_conflict(case: Case, chance: random.Random) ->
     for conflict in after.view.conflicts:
         own = set(map(path_of, conflict.cells))
         reasons = own.union(*(controllers.get(path, ()) for path in own))
+        if (
+            conflict.kind is ConflictKind.CONSTRAINT
+        ):  # named by one answer, it is about all that its rule speaks of
+            reasons |= {path_of(cell) for side in conflict.candidates for cell in side.cells}
         if conflict.kind is ConflictKind.UNIT:  # all say the same of what was changed, beside other answers
             reasons |= {path for path, above in controllers.items() if above & own}
         assert conflict.kind is ConflictKind.DELETED or not reasons.isdisjoint(map(path_of, opened))
