@@ -6,7 +6,7 @@ Computed on a connection that only reads; what it changes comes back as function
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from server.store.dialect import insert_earliest, insert_ignore, upsert
 from server.store.journal import Record
 from server.store.submissions import FormKey, chunks, of_form, revision_of
 from server.store.tables import attachment, review, revision, submission, unjoined
+from server.store.tallies import Tally
 from sync.history import components, history
 from sync.review import Review
 from sync.revision import Revision, RevisionKind
@@ -157,7 +158,7 @@ def _changes_of_form(
     known_revisions = [revision_of(row) for row in rows.values()]
     heard = _reviews(connection, form, known_revisions, arrived.reviews)
     inserts, moved, upserts, contests, waiting = [], [], [], [], []
-    contested, touched = set(), set(roots)
+    contested, before = set(), set(roots)
 
     again = sorted((row for digest, row in stored.items() if digest not in fresh), key=_receipt)
     entries = _Ahead([row["position"] for row in again], sources.load)
@@ -190,23 +191,22 @@ def _changes_of_form(
             contested.add(root)
         if row is not None:
             upserts.append(row)
-        touched.add(root)
         for digest, member in members.items():
             if digest in fresh:
                 inserts.append({**member, "root_id": root})
             elif member["root_id"] != root:
                 moved.append((digest, root))
-    gone = roots - {row["instance_id"] for row in upserts}
+    shown = {row["instance_id"] for row in upserts}
+    gone = roots - shown
     keys = key_conflicts.keys_of(connection, form, roots)
     keys.update(row["duplicate_key"] for row in upserts if row["duplicate_key"])
-    records: list[Change] = [
+    new = sum(digest not in stored for digest in fresh)
+    return [
+        partial(_count, form=form, before=before & (gone | shown), rows=upserts, revisions=new),
         partial(upsert, table=revision, rows=inserts),
         partial(_move, form=form, moved=moved),
         partial(_forget, form=form, roots=gone),
         partial(upsert, table=submission, rows=upserts),
-    ]
-    return [
-        partial(_keeping_tally, form=form, roots=touched, changes=records),
         partial(upsert, table=unjoined, rows=waiting),
         partial(conflicts.replace, form=form, roots=contested | gone, rows=contests),
         partial(key_conflicts.refresh, form=form, keys=keys),
@@ -299,10 +299,18 @@ def _files(
     return files
 
 
-def _keeping_tally(connection: Connection, form: FormKey, roots: set[str], changes: Sequence[Change]) -> None:
-    with tallies.keeping(connection, form, roots):
-        for change in changes:
-            change(connection)
+def _count(
+    connection: Connection,
+    form: FormKey,
+    before: set[str],
+    rows: Sequence[Mapping[str, Any]],
+    revisions: int,
+) -> None:
+    """Keep the form's tally: these rows come in place of the submissions with the roots `before`."""
+    shown = [row for row in rows if not row["is_deleted"]]
+    edits, contested = (sum(row[name] for row in shown) for name in ("edits", "open_conflicts"))
+    gone = replace(tallies.count(connection, form, before), revisions=0)
+    tallies.add(connection, form, Tally(len(shown), edits, contested, revisions) - gone)
 
 
 def _move(connection: Connection, form: FormKey, moved: Sequence[tuple[str, str]]) -> None:

@@ -80,13 +80,14 @@ def project_erasure(connection: Connection, record: Record, detail: Mapping[str,
     keys = key_conflicts.keys_of(connection, form, names.instance_ids)
     positions = _waiting(connection, form, names)
     touched = list(entities.entities_of(connection, *form, names.instance_ids))
-    with tallies.keeping(connection, form, names.instance_ids):
-        for table in OF_RECORDS:
-            for some in chunks(names.instance_ids):
-                mine = (*of_form(table, form), table.c.instance_id.in_(some))
-                if "position" in table.c:
-                    positions.update(connection.execute(select(table.c.position).where(*mine)).scalars())
-                connection.execute(delete(table).where(*mine))
+    before = tallies.count(connection, form, names.instance_ids)
+    for table in OF_RECORDS:
+        for some in chunks(names.instance_ids):
+            mine = (*of_form(table, form), table.c.instance_id.in_(some))
+            if "position" in table.c:
+                positions.update(connection.execute(select(table.c.position).where(*mine)).scalars())
+            connection.execute(delete(table).where(*mine))
+    tallies.add(connection, form, tallies.count(connection, form, names.instance_ids) - before)
     key_conflicts.refresh(connection, form, keys)
     entity_arrivals.derive_again(connection, record.project_id, touched)
     _remember(connection, form, names, said)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
+import operator
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
 
 from sqlalchemy import Connection, delete, func, select, update
 
@@ -22,6 +22,12 @@ class Tally:
     open_conflicts: int = 0
     revisions: int = 0
 
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*map(operator.add, astuple(self), astuple(other)))
+
+    def __sub__(self, other: Tally) -> Tally:
+        return Tally(*map(operator.sub, astuple(self), astuple(other)))
+
 
 def tally(connection: Connection, form: FormKey) -> Tally:
     """Return what a form has."""
@@ -30,36 +36,27 @@ def tally(connection: Connection, form: FormKey) -> Tally:
     return Tally(*row) if row else Tally()
 
 
-@contextmanager
-def keeping(connection: Connection, form: FormKey, roots: Iterable[str]) -> Iterator[None]:
-    """Keep the tally of a form while the block changes the submissions with these roots, and no others."""
-    roots = list(roots)
-    before = _count(connection, form, roots)
-    yield
-    after = _count(connection, form, roots)
-    if before == after:
-        return
-    key = {"project_id": form[0], "form_id": form[1]}
-    names = [field.name for field in fields(Tally)]
-    insert_ignore(connection, form_tally, [key | dict.fromkeys(names, 0)])
-    more = {
-        name: form_tally.c[name] + now - then for name, now, then in zip(names, after, before, strict=True)
-    }
-    mine = of_form(form_tally, form)
-    connection.execute(update(form_tally).where(*mine).values(more))
-    connection.execute(delete(form_tally).where(*mine, *(form_tally.c[name] == 0 for name in names)))
-
-
-def _count(connection: Connection, form: FormKey, roots: list[str]) -> tuple[int, ...]:
-    """Count as `Tally` has it."""
-    counted = [0] * len(fields(Tally))
+def count(connection: Connection, form: FormKey, roots: Iterable[str]) -> Tally:
+    """Return what there is of the submissions with these roots."""
+    counted = Tally()
     of_submissions = (func.count(), func.sum(submission.c.edits), func.sum(submission.c.open_conflicts))
     for some in chunks(roots):
         shown = (submission.c.instance_id.in_(some), submission.c.is_deleted.is_(False))
-        found = connection.execute(select(*of_submissions).where(*of_form(submission, form), *shown)).one()
+        row = connection.execute(select(*of_submissions).where(*of_form(submission, form), *shown)).one()
         mine = (*of_form(revision, form), revision.c.root_id.in_(some))
         revisions = connection.execute(select(func.count()).where(*mine)).scalar_one()
-        counted = [
-            sum(pair) for pair in zip(counted, (*(int(one or 0) for one in found), revisions), strict=True)
-        ]
-    return tuple(counted)
+        counted += Tally(row[0], int(row[1] or 0), int(row[2] or 0), revisions)
+    return counted
+
+
+def add(connection: Connection, form: FormKey, more: Tally) -> None:
+    """Add to what a form has; a form that has nothing has no row."""
+    if more == Tally():
+        return
+    names = [field.name for field in fields(Tally)]
+    key = {"project_id": form[0], "form_id": form[1]}
+    insert_ignore(connection, form_tally, [key | dict.fromkeys(names, 0)])
+    mine = of_form(form_tally, form)
+    changed = {name: form_tally.c[name] + getattr(more, name) for name in names}
+    connection.execute(update(form_tally).where(*mine).values(changed))
+    connection.execute(delete(form_tally).where(*mine, *(form_tally.c[name] == 0 for name in names)))
