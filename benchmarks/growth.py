@@ -25,7 +25,7 @@ from benchmarks.ingest import bare_loop
 from benchmarks.merge import SENDER, batches
 from benchmarks.server import BenchServer
 from benchmarks.workload import instances, sheet
-from server import intake
+from server import intake, receiving
 from server.auth import hash_password
 from server.node import open_node
 from server.permissions import Role
@@ -50,7 +50,7 @@ def fill(data: Path, count: int) -> None:
     ensure_project(node)
     publish(node, PROJECT_ID, sheet(), "bench.md", {})
     for batch in batches(instances(count, seed=3), BATCH):
-        arrived = [intake.examine(PROJECT_ID, xml, [], SENDER, lambda *_: True) for xml in batch]
+        arrived = [receiving.examine(PROJECT_ID, xml, [], SENDER, lambda *_: True) for xml in batch]
         intake.record(node.engine, arrived)
     node.catch_up()
     with writing(node.engine) as connection:

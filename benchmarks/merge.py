@@ -20,7 +20,7 @@ from forms.cells import read
 from forms.compile import compile_form
 from forms.merge_rules import MergeRules, Shape, merge_rules
 from forms.schema import FormSchema
-from server import intake, projection
+from server import intake, projection, receiving
 from server.node import open_node
 from server.publishing import publish
 from server.settings import Settings
@@ -37,7 +37,7 @@ REVISIONS = (1, 2, 10, 100)
 HOSTILE = 10_000
 SUBMISSIONS = 20_000
 BATCH = 256
-SENDER = intake.Sender(None, "bench", "collect:bench", "openrosa")
+SENDER = receiving.Sender(None, "bench", "collect:bench", "openrosa")
 
 
 def form() -> str:
@@ -135,7 +135,7 @@ def rederiving(count: int) -> None:
         ensure_project(node)
         publish(node, PROJECT_ID, sheet(), "bench.md", {})
         for batch in batches(instances(count, seed=3), BATCH):
-            arrived = [intake.examine(PROJECT_ID, xml, [], SENDER, lambda *_: True) for xml in batch]
+            arrived = [receiving.examine(PROJECT_ID, xml, [], SENDER, lambda *_: True) for xml in batch]
             intake.record(node.engine, arrived)
         node.catch_up()
         took = seconds(lambda: projection.rebuild(node.engine, node.schemas), 1)
@@ -152,7 +152,8 @@ def hostile(name: str, upon: Callable[[int], int]) -> None:
         publish(node, PROJECT_ID, form().encode(), "f.md", {})
         for batch in batches((_edit(number, upon) for number in range(HOSTILE)), BATCH):
             intake.record(
-                node.engine, [intake.examine(PROJECT_ID, xml, [], SENDER, lambda *_: True) for xml in batch]
+                node.engine,
+                [receiving.examine(PROJECT_ID, xml, [], SENDER, lambda *_: True) for xml in batch],
             )
         began = time.process_time()
         node.catch_up()

@@ -20,14 +20,15 @@ from forms import xform
 from forms.compile import CompiledForm
 from forms.evolve import Change, compare
 from forms.schema import FormSchema
-from server import intake, publishing
+from server import intake, publishing, receiving
 from server.auth import new_token
 from server.evolution import NO_CONSENT, Comparison, Consent, compare_versions
-from server.intake import Arrival, Outcome
+from server.intake import Outcome
 from server.node import Node
 from server.permissions import Actor
 from server.problems import Problem
 from server.publishing import Edition, Publication
+from server.receiving import Arrival
 from server.store import drafts, forms
 from server.store.drafts import FormDraft
 from server.store.engine import reading, writing
@@ -186,7 +187,7 @@ def keep_test(node: Node, draft: FormDraft, arrival: Arrival) -> Outcome:
         held = drafts.find_draft(connection, draft.project_id, draft.form_id, lock=True)
         if held is None or held.id != draft.id:
             raise Problem(404.4, "This draft was published, replaced or dropped meanwhile.")
-        new = drafts.add_tests(connection, draft, intake.facts_of(arrival), _now_ms())
+        new = drafts.add_tests(connection, draft, receiving.facts_of(arrival), _now_ms())
     return intake.outcome_of(arrival, is_new=new > 0)
 
 

@@ -6,27 +6,22 @@ Reading answers, joining revisions and everything else happens later, in `server
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from enum import Enum
 
-import orjson
 from sqlalchemy import Connection, Engine
 
-from forms import instance
-from forms.errors import InstanceError
-from forms.header import Header, read_header
+from server.receiving import Arrival, facts_of
 from server.store import dropping, form_states, journal
 from server.store.blobs import Blobs
 from server.store.engine import writing
 from server.store.troubles import Trouble, is_passing
-from sync.journal import Fact, Kind
+from sync.journal import Fact
 
 CLOSED = "The form is closed. Open it, and the record is taken up."
 BATCH_MAX = 256
@@ -37,45 +32,6 @@ PAUSE_S_MAX = 1.0
 COMMIT_S_MAX = 60.0
 
 log = logging.getLogger("chapar.intake")
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who brought it: the account (None when none is known), its name, the tablet, and the door."""
-
-    submitter_id: int | None
-    submitter_name: str
-    device_id: str
-    door: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file that came along and is already durable among the blobs."""
-
-    name: str
-    sha256: str
-    size: int
-    content_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One request's worth of a submission. reason: why it goes to quarantine, "" when it does not.
-
-    xml: exactly as received; empty when it was too large and lies among the blobs as `oversize`.
-    released_from: the position of the quarantine entry that this arrival takes up again.
-    """
-
-    project_id: int
-    header: Header
-    xml: bytes
-    files: tuple[StoredFile, ...]
-    sender: Sender
-    received_at: datetime
-    reason: str = ""
-    oversize: StoredFile | None = None
-    released_from: int | None = None
 
 
 class Outcome(Enum):
@@ -91,48 +47,6 @@ class QueueFullError(Exception):
 
 
 Deliver = Callable[[Sequence[tuple[object, Outcome | Exception]]], None]
-
-
-def examine(
-    project_id: int,
-    xml: bytes,
-    files: Sequence[StoredFile],
-    sender: Sender,
-    is_known: Callable[[int, str], bool],
-    form_id: str | None = None,
-) -> Arrival:
-    """Return the arrival for these bytes: for the journal, or for quarantine with the reason.
-
-    is_known: whether a form of that project was ever published. form_id: the only form this door takes, or None.
-    """
-    received_at = datetime.now(UTC)
-    try:
-        header = read_header(xml)
-    except InstanceError as error:
-        return Arrival(
-            project_id, Header("", "", None), xml, tuple(files), sender, received_at, reason=str(error)
-        )
-    reason = ""
-    if not is_known(project_id, header.form_id):
-        reason = "No form with this ID was ever published here. Publish it, and the record is taken up."
-    elif form_id is not None and header.form_id != form_id:
-        reason = "The XML names another form than the address it was sent to."
-    if header.instance_id is None:
-        header = Header(
-            header.form_id,
-            header.version,
-            instance.stable_instance_id(xml),
-            header.deprecated_id,
-            header.encrypted,
-        )
-    return Arrival(project_id, header, xml, tuple(files), sender, received_at, reason)
-
-
-def oversize(project_id: int, whole: StoredFile, files: Sequence[StoredFile], sender: Sender) -> Arrival:
-    """Return the arrival for an instance too large to read, already among the blobs as `whole`."""
-    reason = f"The XML has {whole.size} bytes, more than this server reads."
-    header = Header("", "", None)
-    return Arrival(project_id, header, b"", tuple(files), sender, datetime.now(UTC), reason, oversize=whole)
 
 
 class BlobGoneError(Exception):
@@ -281,65 +195,3 @@ def _of_closed_forms(
     }
     stored = journal.list_known(connection, [key for key in keys.values() if key])
     return [index for index, key in keys.items() if key not in stored]
-
-
-def facts_of(arrival: Arrival) -> list[Fact]:
-    """Return the facts that an arrival is: the record first, then each file."""
-    digest = arrival.oversize.sha256 if arrival.oversize else hashlib.sha256(arrival.xml).hexdigest()
-    header = arrival.header
-    place = (str(arrival.project_id), header.form_id, header.instance_id or "", digest)
-    common = {
-        "form_id": header.form_id,
-        "instance_id": header.instance_id,
-        "digest": digest,
-        "submitter_id": arrival.sender.submitter_id,
-        "submitter_name": arrival.sender.submitter_name,
-        "device_id": arrival.sender.device_id,
-        "door": arrival.sender.door,
-        "received_at": arrival.received_at.isoformat(timespec="milliseconds"),
-    }
-    if arrival.reason:
-        detail = common | {
-            "version": header.version,
-            "reason": arrival.reason,
-            "oversize": arrival.oversize and _file(arrival.oversize),
-            "files": [_file(file) for file in arrival.files],
-        }
-        key = _key(Kind.QUARANTINE, *place, *(f"{file.name}:{file.sha256}" for file in arrival.files))
-        return [Fact(Kind.QUARANTINE, arrival.project_id, key, orjson.dumps(detail), arrival.xml)]
-    submission = common | {"version": header.version, "deprecated_id": header.deprecated_id}
-    if arrival.released_from is not None:
-        submission["released_from"] = arrival.released_from
-    return [
-        Fact(
-            Kind.SUBMISSION,
-            arrival.project_id,
-            _key(Kind.SUBMISSION, *place),
-            orjson.dumps(submission),
-            arrival.xml,
-            header.form_id,
-        ),
-        *(
-            Fact(
-                Kind.ATTACHMENT,
-                arrival.project_id,
-                _key(Kind.ATTACHMENT, *place, file.name, file.sha256),
-                orjson.dumps(common | _file(file)),
-            )
-            for file in arrival.files
-        ),
-    ]
-
-
-def _file(file: StoredFile) -> dict[str, str | int]:
-    return {
-        "name": file.name,
-        "sha256": file.sha256,
-        "size": file.size,
-        "content_type": file.content_type,
-    }
-
-
-def _key(*parts: str) -> bytes:
-    """32 bytes that are equal for equal parts; no part can run into the next."""
-    return hashlib.sha256(orjson.dumps(parts)).digest()

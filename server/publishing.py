@@ -14,13 +14,13 @@ from forms import refusal, xform
 from forms.compile import CompiledForm
 from forms.errors import Fault, FormError
 from forms.evolve_rules import Change, Effect
-from server import entity_lists, intake
+from server import entity_lists, intake, receiving
 from server.beside import find_media
 from server.compiling import compile_apart
 from server.evolution import NO_CONSENT, Consent, Judgement, is_overtaken, judge
-from server.intake import Arrival, Sender, StoredFile
 from server.node import Node
 from server.problems import Problem
+from server.receiving import Arrival, Sender, StoredFile
 from server.store import datasets, form_states, forms, journal, quarantine
 from server.store.engine import reading, writing
 from server.store.form_states import FormState
@@ -272,5 +272,5 @@ def _released(connection: Connection, position: int) -> Arrival | None:
         return None
     sender = Sender(detail["submitter_id"], detail["submitter_name"], detail["device_id"], detail["door"])
     files = [StoredFile(**file) for file in detail["files"]]
-    arrival = intake.examine(entry.project_id, entry.body, files, sender, lambda *_: True)
+    arrival = receiving.examine(entry.project_id, entry.body, files, sender, lambda *_: True)
     return replace(arrival, released_from=position, received_at=to_datetime(entry.stamp))

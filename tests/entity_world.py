@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from server import intake
+from server import intake, receiving
 from server.api import entities as api
 from server.api.entities import Wanted
-from server.intake import Outcome, Sender
+from server.intake import Outcome
 from server.node import Node
 from server.permissions import Actor, Role
 from server.publishing import publish
+from server.receiving import Sender
 from server.store import entities
 from server.store.engine import reading
 
@@ -79,7 +80,7 @@ class World:
 
     def send(self, *records: bytes) -> None:
         """Take in what a tablet sends, in this order."""
-        arrivals = [intake.examine(1, xml, (), TABLET, lambda *_: True) for xml in records]
+        arrivals = [receiving.examine(1, xml, (), TABLET, lambda *_: True) for xml in records]
         assert Outcome.QUARANTINED not in intake.record(self.node.engine, arrivals)
         self.node.catch_up()
 

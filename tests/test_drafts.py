@@ -12,7 +12,7 @@ import pytest
 from conftest import HOUSEHOLD, Live, household, send
 from lxml import etree
 
-from server import drafts, intake, publishing
+from server import drafts, publishing, receiving
 from server.auth import hash_password
 from server.node import open_node
 from server.problems import Problem
@@ -366,7 +366,7 @@ def test_a_test_in_flight_when_its_draft_goes_is_not_acknowledged(live, designer
     draft = drafts.get(live.node, 1, "household")
     designer.draft(version(3))
 
-    arrival = intake.examine(1, household(), (), intake.Sender(None, "", "", "test"), lambda *_: True)
+    arrival = receiving.examine(1, household(), (), receiving.Sender(None, "", "", "test"), lambda *_: True)
     with pytest.raises(Problem) as gone:
         drafts.keep_test(live.node, draft, arrival)
     assert gone.value.code == 404.4

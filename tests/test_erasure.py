@@ -13,11 +13,12 @@ from people import People
 from sqlalchemy import select
 from test_durability import check_chain
 
-from server import erasing, intake, projection
+from server import erasing, intake, projection, receiving
 from server.exports.folder import export_form
-from server.intake import BlobGoneError, Outcome, Sender, StoredFile
+from server.intake import BlobGoneError, Outcome
 from server.permissions import OPERATOR, Role
 from server.publishing import publish
+from server.receiving import Sender, StoredFile
 from server.store import erasures, submissions
 from server.store import journal as journals
 from server.store.engine import reading, writing
@@ -193,7 +194,7 @@ def test_erasure_and_rebuild_give_the_same_state(live, people):
 def test_what_was_cut_off_before_the_bytes_were_dropped_is_finished_by_the_next_server(node):
     publish(node, 1, HOUSEHOLD.encode(), "household.md", {})
     sender = Sender(1, "tablet", "", "rest")
-    arrival = intake.examine(1, named(), (), sender, node.known_forms.ask)
+    arrival = receiving.examine(1, named(), (), sender, node.known_forms.ask)
     intake.record(node.engine, [arrival])
     node.catch_up()
     form = (1, "household")
@@ -218,9 +219,9 @@ def test_a_file_deleted_while_the_same_one_came_in_is_asked_for_again(node):
     sha256 = node.blobs.put(b"face")
     photo = StoredFile("1.jpg", sha256, 4, "image/jpeg")
     intake.record(
-        node.engine, [intake.examine(1, named(), [photo], sender, node.known_forms.ask)], node.blobs
+        node.engine, [receiving.examine(1, named(), [photo], sender, node.known_forms.ask)], node.blobs
     )
-    late = intake.examine(1, named("uuid:2"), [photo], sender, node.known_forms.ask)
+    late = receiving.examine(1, named("uuid:2"), [photo], sender, node.known_forms.ask)
     node.catch_up()
     with reading(node.engine) as connection:
         found = submissions.find_submission(connection, 1, "household", "uuid:1")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
-from server import intake, setup
+from server import intake, receiving, setup
 from server.app import Application
 from server.auth import hash_password
 from server.evolution import Consent
@@ -21,11 +21,11 @@ from server.exports.archive import download_table, download_zip
 from server.exports.folder import Export, ExportedFile, export_form
 from server.exports.names import own_name, own_names, safe_name
 from server.exports.rows import csv_bytes
-from server.intake import Sender, StoredFile
 from server.node import Node, open_node
 from server.permissions import Role
 from server.problems import Problem
 from server.publishing import publish
+from server.receiving import Sender, StoredFile
 from server.settings import Settings
 from server.store import accounts
 from server.store.engine import reading, writing
@@ -115,7 +115,7 @@ def store(node: Node, *instances: bytes, files: dict[str, bytes] | None = None) 
     ]
     sender = Sender(7, "Tablet 7", "collect:x", "test")
     arrivals = [
-        intake.examine(setup.PROJECT_ID, one, stored, sender, node.known_forms.ask) for one in instances
+        receiving.examine(setup.PROJECT_ID, one, stored, sender, node.known_forms.ask) for one in instances
     ]
     assert intake.record(node.engine, arrivals) == [intake.Outcome.STORED] * len(instances)
     node.catch_up()

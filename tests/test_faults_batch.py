@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from conftest import household
 
-from server import intake
-from server.intake import Outcome, Sender, Writer
+from server import receiving
+from server.intake import Outcome, Writer
+from server.receiving import Sender
 from server.store import journal
 from server.store.engine import writing
 
@@ -34,7 +35,7 @@ def test_an_arrival_that_cannot_be_stored_does_not_keep_the_others_out(node):
         )  # the first waits for us, and the others for the first: they are committed together
         for name in ("first", "second", "large", "third"):
             xml = household(f"uuid:{name}", extra="<head>x</head>" * (1000 if name == "large" else 1))
-            writer.submit(intake.examine(1, xml, [], SENDER, lambda *_: True), name)
+            writer.submit(receiving.examine(1, xml, [], SENDER, lambda *_: True), name)
     writer.close()
     assert isinstance(answered.pop("large"), Exception)
     assert answered == dict.fromkeys(("first", "second", "third"), Outcome.STORED)

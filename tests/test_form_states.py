@@ -9,7 +9,7 @@ import orjson
 import pytest
 from conftest import HOUSEHOLD, Live, household, send, wait_for
 
-from server import intake, publishing
+from server import intake, publishing, receiving
 from server.projection import rebuild
 from server.store import form_states, journal, quarantine, submissions
 from server.store.engine import reading, writing
@@ -96,9 +96,9 @@ def test_a_batch_of_open_and_closed_forms_is_told_apart(live):
     market = HOUSEHOLD.replace("| household|", "| market   |").encode()
     publishing.publish(live.node, 1, market, "m.md", {})
     set_state(live, FormState.CLOSED)
-    sender = intake.Sender(None, "", "", "test")
+    sender = receiving.Sender(None, "", "", "test")
     xmls = [household("uuid:1"), household("uuid:2", form_id="market"), b"<rubbish", household("uuid:3")]
-    arrivals = [intake.examine(1, xml, (), sender, live.node.known_forms.ask) for xml in xmls]
+    arrivals = [receiving.examine(1, xml, (), sender, live.node.known_forms.ask) for xml in xmls]
     outcomes = [outcome.value for outcome in intake.record(live.node.engine, arrivals)]
     assert outcomes == ["quarantined", "stored", "quarantined", "quarantined"]
 
@@ -106,16 +106,16 @@ def test_a_batch_of_open_and_closed_forms_is_told_apart(live):
 def test_a_record_that_comes_in_while_the_form_is_opened_is_never_left_waiting(live):
     """It is written by whoever still saw the form closed, after the state said open."""
     set_state(live, FormState.CLOSED)
-    sender = intake.Sender(None, "", "", "test")
+    sender = receiving.Sender(None, "", "", "test")
     late = replace(
-        intake.examine(1, household(), (), sender, live.node.known_forms.ask), reason=intake.CLOSED
+        receiving.examine(1, household(), (), sender, live.node.known_forms.ask), reason=intake.CLOSED
     )
     lock = journal.append
     calls = itertools.count()
 
     def append(connection, drafts, *more):
         if next(calls) == 1:  # the barrier behind the fact
-            return lock(connection, [*drafts, *intake.facts_of(late)], *more)
+            return lock(connection, [*drafts, *receiving.facts_of(late)], *more)
         return lock(connection, drafts, *more)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -11,8 +11,9 @@ from conftest import household
 from sqlalchemy import create_engine, select
 from sqlalchemy.engine import URL, make_url
 
-from server.intake import Sender, examine, record
+from server.intake import record
 from server.node import open_node
+from server.receiving import Sender, examine
 from server.settings import Settings
 from server.setup import ensure_project
 from server.store import identity, journal

@@ -13,8 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from forms.instance import Header
 from server import intake
-from server.intake import Arrival, Sender
 from server.metrics import StoreFigures
+from server.receiving import Arrival, Sender
 
 Figures = dict[tuple[str, ...], float]
 

@@ -9,10 +9,10 @@ import orjson
 import pytest
 from conftest import HOUSEHOLD, Live, household, wait_for
 
-from server import intake, projection
-from server.intake import Sender, StoredFile
+from server import intake, projection, receiving
 from server.node import Node
 from server.publishing import publish
+from server.receiving import Sender, StoredFile
 from server.store import arrivals, journal, submissions
 from server.store.engine import reading, writing
 from server.store.submissions import StoredSubmission
@@ -28,7 +28,7 @@ def edits(count: int, start: int = 1) -> list[bytes]:
 
 
 def arrive(node: Node, xmls: Sequence[bytes]) -> None:
-    arrived = [intake.examine(1, xml, [], SENDER, lambda *_: True) for xml in xmls]
+    arrived = [receiving.examine(1, xml, [], SENDER, lambda *_: True) for xml in xmls]
     intake.record(node.engine, arrived)
 
 
@@ -113,7 +113,7 @@ def test_a_file_counts_from_its_first_receipt_whichever_is_learnt_of_first(shown
     for sha256, stamp in (("a" * 64, 9), ("b" * 64, 5), ("a" * 64, 1)):
         photo = StoredFile("1.jpg", sha256, 5, "image/jpeg")
         xml = household("uuid:photo", extra="<shelter>1.jpg</shelter>")
-        facts = intake.facts_of(intake.examine(1, xml, [photo], SENDER, lambda *_: True))
+        facts = receiving.facts_of(receiving.examine(1, xml, [photo], SENDER, lambda *_: True))
         with writing(shown.engine) as connection:
             elsewhere = [replace(fact, key=str(stamp).encode() * 32) for fact in facts[1:]]
             journal.append(connection, facts[:1], iter([stamp << 20]))

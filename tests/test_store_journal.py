@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from conftest import HOUSEHOLD, household
 from sqlalchemy import select
 
-from server import intake
-from server.intake import Outcome, Sender
+from server import intake, receiving
+from server.intake import Outcome
 from server.publishing import publish, release_waiting
+from server.receiving import Sender
 from server.store import journal, submissions
 from server.store.engine import reading, writing
 from server.store.tables import journal as journal_table
@@ -86,7 +87,7 @@ def test_only_one_process_moves_a_cursor_from_where_it_stood(node):
 
 def test_what_was_set_aside_while_its_form_was_published_is_taken_up_at_the_next_start(node):
     publish(node, 1, HOUSEHOLD.encode(), "household.md", {})
-    late = intake.examine(1, household(), [], SENDER, lambda *_: False)
+    late = receiving.examine(1, household(), [], SENDER, lambda *_: False)
     assert intake.record(node.engine, [late]) == [Outcome.QUARANTINED]
     node.catch_up()
     assert (release_waiting(node, 1), release_waiting(node, 1)) == (1, 0)
@@ -95,9 +96,9 @@ def test_what_was_set_aside_while_its_form_was_published_is_taken_up_at_the_next
 
 
 def test_a_submission_and_its_files_are_one_transaction_and_a_new_file_is_news(node):
-    photo = intake.StoredFile("1.jpg", "ab" * 32, 3, "image/jpeg")
-    alone = intake.examine(1, household(), [], SENDER, lambda *_: True)
-    with_photo = intake.examine(1, household(), [photo], SENDER, lambda *_: True)
+    photo = receiving.StoredFile("1.jpg", "ab" * 32, 3, "image/jpeg")
+    alone = receiving.examine(1, household(), [], SENDER, lambda *_: True)
+    with_photo = receiving.examine(1, household(), [photo], SENDER, lambda *_: True)
     assert intake.record(node.engine, [alone, alone]) == [Outcome.STORED, Outcome.REPEAT]
     assert intake.record(node.engine, [with_photo]) == [Outcome.STORED]
     assert intake.record(node.engine, [with_photo]) == [Outcome.REPEAT]

@@ -20,16 +20,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from forms.compile import compile_form
-from server import intake, projection, setup
+from server import intake, projection, receiving, setup
 from server.app import Application
 from server.auth import hash_password
 from server.evolution import Consent, compare_versions, read_stored
 from server.exports.archive import download_zip
-from server.intake import Sender
 from server.node import Node, open_node
 from server.permissions import Role
 from server.problems import Problem
 from server.publishing import Publication, publish, set_media
+from server.receiving import Sender
 from server.settings import Settings
 from server.store import accounts
 from server.store.engine import reading, writing
@@ -66,7 +66,7 @@ def send(node: Node, number: int, version: int | str, content: str, device: str 
     meta = f"<meta><instanceID>uuid:{number}</instanceID></meta>"
     xml = f'<data id="f" version="{version}">{content}{meta}</data>'.encode()
     sender = Sender(7, "Tablet 7", device, "test")
-    arrival = intake.examine(1, xml, [], sender, node.known_forms.ask)
+    arrival = receiving.examine(1, xml, [], sender, node.known_forms.ask)
     assert intake.record(node.engine, [arrival]) == [intake.Outcome.STORED]
     node.catch_up()
 

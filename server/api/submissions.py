@@ -12,17 +12,18 @@ from starlette.concurrency import run_in_threadpool
 from forms import instance
 from forms.errors import InstanceError
 from forms.header import Header, read_header
-from server import intake
+from server import intake, receiving
 from server.api.deps import ActorDep, NodeDep, admit, admit_submission, get_form
 from server.api.forms import read_body
 from server.api.submission_json import describe
 from server.disclosure import hides_any, open_files, veil
-from server.intake import Outcome, Sender
+from server.intake import Outcome
 from server.merging import FormLine
 from server.node import Node
 from server.openrosa.parts import clean_name
 from server.permissions import Action, Actor, may
 from server.problems import Problem
+from server.receiving import Sender
 from server.store import journal, quarantine, submissions
 from server.store.engine import reading
 from server.store.forms import iso
@@ -211,7 +212,7 @@ def _joined_xml(node: Node, found: StoredSubmission, shown: StoredRevision) -> R
 
 def _take(node: Node, actor: Actor, project_id: int, form_id: str, xml: bytes, device_id: str) -> Any:
     sender = Sender(actor.id, actor.name, device_id, "rest")
-    arrival = intake.examine(project_id, xml, (), sender, node.known_forms.ask, form_id)
+    arrival = receiving.examine(project_id, xml, (), sender, node.known_forms.ask, form_id)
     (outcome,) = intake.record(node.engine, [arrival])
     node.catch_up()
     if outcome is Outcome.QUARANTINED:

@@ -18,9 +18,9 @@ from urllib.parse import parse_qs
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.types import Receive, Scope, Send
 
-from server import drafts, intake
+from server import drafts, receiving
 from server.disk import NoRoomError
-from server.intake import Arrival, BlobGoneError, Outcome, QueueFullError, Sender, StoredFile
+from server.intake import BlobGoneError, Outcome, QueueFullError
 from server.node import Serving
 from server.openrosa.messages import FULL, Message
 from server.openrosa.parts import ClientGoneError, FilePart, Parts, clean_name, iter_body, read_parts
@@ -28,6 +28,7 @@ from server.openrosa.tablet import authenticate, identify_tester
 from server.openrosa.urls import absolute_url
 from server.permissions import Action, require
 from server.problems import OPENROSA_HEADERS, Headers, Problem, openrosa_response
+from server.receiving import Arrival, Sender, StoredFile
 from server.store import forms
 from server.store.blobs import Blobs, Upload
 from server.store.drafts import FormDraft
@@ -141,7 +142,7 @@ class SubmissionDoor:
             files = [await _keep(corridor.blobs, part) for part in parts.files]
             if parts.xml.size > self._settings.xml_bytes_max:
                 whole = await _keep(corridor.blobs, FilePart("oversize.xml", "text/xml", parts.xml))
-                return await corridor.commit(intake.oversize(project_id, whole, files, corridor.sender))
+                return await corridor.commit(receiving.oversize(project_id, whole, files, corridor.sender))
             if parts.xml.size <= LOOP_BYTES_MAX:
                 return await corridor.commit(await self._examine(project_id, parts.xml, files, corridor))
             async with self._large:
@@ -151,7 +152,7 @@ class SubmissionDoor:
         self, project_id: int, upload: Upload, files: Sequence[StoredFile], corridor: Corridor
     ) -> Arrival:
         xml = upload.rewound().read()
-        examine = partial(intake.examine, project_id, xml, files, corridor.sender)
+        examine = partial(receiving.examine, project_id, xml, files, corridor.sender)
         if corridor.draft:
             return await asyncio.to_thread(examine, lambda *_: True, corridor.draft.form_id)
         known = self._node.known_forms
