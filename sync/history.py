@@ -183,22 +183,41 @@ def _without_circles(parents: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[
 
 
 def _circular(parents: Mapping[str, tuple[str, ...]]) -> set[str]:
-    """What stands in a circle, of what stands in one or below one: nothing there remains without a child."""
-    children = dict.fromkeys(parents, 0)
-    for found in parents.values():
-        for parent in found:
-            if parent in children:
-                children[parent] += 1
-    leaves = [child for child, count in children.items() if not count]
-    while leaves:
-        leaf = leaves.pop()
-        del children[leaf]
-        for parent in parents[leaf]:
-            if parent in children:
-                children[parent] -= 1
-                if not children[parent]:
-                    leaves.append(parent)
-    return set(children)
+    """What stands in a circle, of what stands in one, below one or between two.
+
+    Source: Kosaraju's strongly connected components (Sharir 1981): a circle is one of more than one.
+    """
+    children = _children(parents)
+    circular: set[str] = set()
+    grouped: set[str] = set()
+    for start in reversed(_parents_first(parents)):
+        group: list[str] = []
+        waiting = [start]
+        while waiting:
+            one = waiting.pop()
+            if one not in grouped:
+                grouped.add(one)
+                group.append(one)
+                waiting += children[one]
+        if len(group) > 1:
+            circular.update(group)
+    return circular
+
+
+def _parents_first(parents: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """All of them, each after its parents unless a circle forbids it."""
+    order: dict[str, None] = {}
+    seen: set[str] = set()
+    for start in parents:
+        path = [start]
+        while path:
+            one = path[-1]
+            if one in seen:
+                order.setdefault(path.pop())
+            else:
+                seen.add(one)
+                path += [parent for parent in parents[one] if parent in parents and parent not in seen]
+    return list(order)
 
 
 def _lifted(parents: Mapping[str, tuple[str, ...]], undone: frozenset[str]) -> dict[str, tuple[str, ...]]:
