@@ -32,13 +32,15 @@ def copy_store(settings: Settings, database_url: str, report: Report, *, keep: b
             migrate(target)
             with writing(source.engine) as here:
                 journal.lock(here)  # servers elsewhere wait, and then learn that it has moved
-                with writing(target) as there:
-                    copy_rows(here, there, EVERYTHING, report)
-                    verify_journal(there, report)
-                    identity.begin_epoch(there)
+                with reading(source.engine) as still:  # they may go on to derive state
+                    with writing(target) as there:
+                        copy_rows(still, there, EVERYTHING, report)
+                        verify_journal(there, report)
+                        identity.begin_epoch(there)
+                    rows = count_rows(still, EVERYTHING)
                 if not keep:
                     identity.move_away(here, describe(settings, database_url))
-                return count_rows(here, EVERYTHING)
+                return rows
         finally:
             target.dispose()
             source.close()

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import commands
 from conftest import HOUSEHOLD
 
 from server import enrolment
@@ -72,10 +73,7 @@ def prepare(settings: Settings) -> str:
 
 def chapar(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
-    command = [str(CHAPAR), *arguments, "--data", str(settings.data)]
-    return subprocess.run(
-        command, env=_environment(settings), capture_output=True, text=True, timeout=120, check=False
-    )
+    return commands.run(*arguments, "--data", str(settings.data), env=_environment(settings))
 
 
 @contextmanager

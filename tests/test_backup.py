@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,13 @@ def names_of(settings: Settings) -> list[tuple[str, str, int]]:
         node.close()
 
 
+LONG = (
+    pytest.mark.soak,
+    pytest.mark.skipif(not os.environ.get("CHAPAR_SOAK"), reason="long; CHAPAR_SOAK=1 runs it"),
+)
+
+
+@pytest.mark.parametrize("settings", ["sqlite", pytest.param("postgresql", marks=LONG)], indirect=True)
 def test_a_server_is_backed_up_at_work_killed_and_goes_on_elsewhere(settings, elsewhere, tmp_path):
     load = Load(prepare(settings), pause_s=0.05)
     file = tmp_path / "drill.zip"

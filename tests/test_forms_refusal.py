@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
+import commands
 import pytest
 from checking import SETTINGS, YN, survey
 from conftest import Live
@@ -15,7 +12,6 @@ from forms.errors import FormError
 from forms.workbook import read
 from server import publishing
 
-CHAPAR = str(Path(sys.executable).parent / "chapar")
 COLUMNS = "type | name | label | chapar::why"
 FEE = survey(COLUMNS, "text | a | A |", "integer | fee | What did the driver take? |", more=SETTINGS)
 EXPLAINED = FEE.replace("take? |", "take? | Fares are published per route, no person is named. |")
@@ -84,9 +80,9 @@ def test_the_door_and_the_command_refuse_it_alike(live: Live, admin, tmp_path):
 
     sheet = tmp_path / "visit.md"
     sheet.write_text(FEE, encoding="utf-8")
-    publish = [CHAPAR, "forms", "publish", str(sheet), "--data", str(tmp_path / "data")]
-    done = subprocess.run(publish, capture_output=True, text=True, check=False)
+    publish = ["forms", "publish", str(sheet), "--data", str(tmp_path / "data")]
+    done = commands.run(*publish)
     assert done.returncode == 1
     assert "sheet “survey”, row 3, column “name”: The question asks about money" in done.stderr
     sheet.write_text(EXPLAINED, encoding="utf-8")
-    assert subprocess.run(publish, capture_output=True, text=True, check=False).returncode == 0
+    assert commands.run(*publish).returncode == 0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
+import commands
 import pytest
 
 from forms import workbook
@@ -20,7 +20,6 @@ from forms.trial_faults import Speaker
 
 NOW = datetime.fromisoformat("2026-11-22T18:23:00.838+03:30")
 SHEETS = Path(__file__).parents[1] / "forms" / "sheets"
-CHAPAR = Path(sys.executable).parent / "chapar"
 LETTERS = "".join(f"| | letter | c{number} | C{number} |\n" for number in range(30))
 CHOICES = f"""
 | choices | | | |
@@ -200,8 +199,7 @@ def test_every_question_of_the_bundled_sheets_can_be_reached_and_answered(name: 
 
 
 def command(path: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    line = [str(CHAPAR), "forms", "try", str(path), "-n", "5", *words]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
+    return commands.run("forms", "try", str(path), "-n", "5", *words)
 
 
 def test_command_reads_lists_from_the_media_folder_and_tells_what_is_missing(tmp_path: Path) -> None:
