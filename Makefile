@@ -20,6 +20,7 @@ check: .venv/.installed
 
 bench: .venv/.installed
 	$(RUN)/python -m benchmarks.ingest
+	$(RUN)/python -m benchmarks.growth
 	$(RUN)/python -m benchmarks.merge
 
 soak: .venv/.installed
