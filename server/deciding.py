@@ -92,6 +92,7 @@ def _record(
         "form_id": one.about.form_id,
         "deprecated_id": one.about.instance_id,
         "kind": one.kind,
+        "version": one.about.version,
         "parents": upon,
         "cells": {name: list(cell) for name, cell in one.cells.items()},
         "reason": one.reason,

@@ -169,12 +169,12 @@ def _said(answers: Cells) -> dict[str, str]:
 
 
 def _snapshot(line: FormLine, one: Read, newest: int) -> Snapshot:
+    own = line.place(one.version)
     if one.revision.kind is not RevisionKind.EDIT:
-        return Snapshot(one.decided, lambda _: True)
+        return Snapshot(cells.moved(one.decided, line.moves(own, newest)), lambda _: True)
     tree = one.tree()
     if tree is None:
         return Snapshot({SEALED: Cell(one.revision.digest, one.revision.digest)}, lambda _: True, one.files)
-    own = line.place(one.version)
     schema, rules = line.versions[own].schema, line.rules[newest]
     if own == newest:
         found: Cells = cells.read(tree, schema, Shape(rules.sets, rules.keys))

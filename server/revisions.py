@@ -36,7 +36,7 @@ def read_revision(
 def _read_decision(record: Record, detail: dict[str, Any]) -> NewRevision:
     return NewRevision(
         record=record,
-        detail=detail | {"version": "", "device_id": ""},
+        detail={"version": ""} | detail | {"device_id": ""},
         revision=Revision(
             instance_id=detail["instance_id"],
             digest=hashlib.sha256(record.detail).hexdigest(),

@@ -12,6 +12,8 @@ from server.app import Application
 from server.connections import patient
 from server.node import Node
 
+KEEP_ALIVE_S = 30
+"""Longer than clients leave a connection unused: one that is closed just when it is used again fails a post."""
 GRACE_S = 30
 """How long requests in flight may take after SIGTERM."""
 
@@ -33,6 +35,7 @@ def run_server(node: Node, listener: socket.socket, started: Callable[[], object
         log_config=None,
         access_log=False,  # paths hold tablets' tokens
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         lifespan="on",
     )

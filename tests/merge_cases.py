@@ -38,7 +38,10 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Fact:
-    """One revision with what it says. document: of an edit. decided: of a resolution. files: name → hash."""
+    """One revision with what it says. version: its words are of this form version.
+
+    document: of an edit. decided: of a resolution. files: name → hash.
+    """
 
     revision: Revision
     version: str = ""
@@ -85,7 +88,8 @@ def _told(fact: Fact) -> dict[str, Any]:
     told: dict[str, Any] = {"id": one.instance_id, "stamp": one.stamp, "kind": one.kind, "digest": one.digest}
     if fact.document is None:
         cells = {name: list(cell) for name, cell in fact.decided.items()}
-        return told | {"about": one.deprecated_id, "upon": one.parents, "cells": cells}
+        about = {"about": one.deprecated_id, "upon": one.parents, "version": fact.version}
+        return told | about | {"cells": cells}
     told |= {"edits": one.deprecated_id, "version": fact.version, "answers": fact.document}
     return told | ({"files": dict(fact.files)} if fact.files else {})
 
@@ -132,6 +136,7 @@ def _fact(told: Mapping[str, Any]) -> Fact:
                 RevisionKind(told["kind"]),
                 tuple(told["upon"]),
             ),
+            told.get("version", ""),
             decided=cells,
         )
     return replace(made, revision=replace(made.revision, digest=told["digest"]))
@@ -152,13 +157,18 @@ def edit(
 
 
 def decide(
-    kind: RevisionKind, name: str, upon: Sequence[Fact], stamp: int, decided: Mapping[str, Cell] | None = None
+    kind: RevisionKind,
+    name: str,
+    upon: Sequence[Fact],
+    stamp: int,
+    decided: Mapping[str, Cell] | None = None,
+    version: str = "",
 ) -> Fact:
-    """A decision of somebody who has seen `upon`."""
+    """A decision of somebody who has seen `upon` in a form version."""
     parents = tuple(sorted({fact.revision.digest for fact in upon}))
     about = upon[0].revision.instance_id
     digest = _digest([kind, name, about, parents, decided])
-    return Fact(Revision(name, digest, about, stamp, kind, parents), decided=decided or {})
+    return Fact(Revision(name, digest, about, stamp, kind, parents), version, decided=decided or {})
 
 
 def _digest(facts: object) -> str:

@@ -222,8 +222,10 @@ def _decision(
     seen = _group_of(chance.choice(among), facts)
     upon = chance.sample(seen, chance.randint(1, len(seen)))
     decided: dict[str, Cell] = {}
+    version = ""
     if kind is RevisionKind.RESOLUTION:
         merged = merge(drawn, seen)
+        version = merged.schema.version
         if chance.random() < 0.5:
             past = merged.view.history
             heads = {past.order[place].digest for place in past.heads}
@@ -235,7 +237,7 @@ def _decision(
             cells = sorted(cell for cell in merged.view.shown if any(path in cell for path in focus))
             for cell in chance.sample(cells, min(len(cells), chance.randint(0, 2))):
                 decided[cell] = chance.choice([BLANK, merged.view.shown[cell]])
-    return decide(kind, name, upon, _stamp(chance), decided)
+    return decide(kind, name, upon, _stamp(chance), decided, version)
 
 
 def _group_of(fact: Fact, facts: Sequence[Fact]) -> list[Fact]:

@@ -219,7 +219,7 @@ def decide_all(case: Case, before: Merged, chance: random.Random) -> list[Fact]:
     for conflict in before.view.conflicts:
         if conflict.kind is not ConflictKind.DELETED:
             cells |= chance.choice(conflict.candidates).cells
-    resolution = decide(RevisionKind.RESOLUTION, "all", upon, 50, cells)
+    resolution = decide(RevisionKind.RESOLUTION, "all", upon, 50, cells, before.schema.version)
     fate = chance.choice([RevisionKind.RESTORE, RevisionKind.TOMBSTONE])
     return [resolution, decide(fate, "fate", [resolution], 51)]
 
@@ -274,7 +274,7 @@ def an_undone_decision_was_never_made(case: Case, chance: random.Random) -> None
     kind = chance.choice([RevisionKind.RESOLUTION, RevisionKind.TOMBSTONE, RevisionKind.RESTORE])
     cells = dict.fromkeys(list(before.view.shown)[:2], BLANK) if kind is RevisionKind.RESOLUTION else {}
     stamps = [chance.randint(1, 9) for _ in range(3)]
-    made = decide(kind, "made", upon, stamps[0], cells)
+    made = decide(kind, "made", upon, stamps[0], cells, before.schema.version)
     undone = decide(RevisionKind.WITHDRAWAL, "undone", [made], stamps[1])
     again = decide(RevisionKind.WITHDRAWAL, "again", [undone], stamps[2])
     assert dump(merge(case.form, [*case.facts, made, undone])) == dump(before)

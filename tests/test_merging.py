@@ -82,6 +82,20 @@ def test_two_tablets_that_fill_one_record_with_other_pictures_of_one_name_disagr
     assert [(one["name"], one["size"]) for one in files] == [("1.jpg", 6), ("1.jpg", 6)]
 
 
+def test_a_decision_about_a_question_holds_after_the_question_was_renamed(live, desk):
+    tell(live, "a", "<women>1</women>")
+    tell(live, "b", "<women>2</women>", "a")
+    tell(live, "c", "<women>3</women>", "a")
+    one = desk.only()
+    desk.post(f"conflicts/{one['id']}/resolve", seen=one["seen"], value="7")
+    newer = FORM.replace("| women  | Women  |", "| females| Women  |").replace("${women}", "${females}")
+    newer = newer.replace("| F          | 1       |", "| F          | 2       |")
+    publish(live.node, 1, newer.encode(), "f.md", {}, Consent(frozenset(), ("women=females",)))
+    tell(live, "d", "<females>3</females><size>9</size>", "c", root='id="f" version="2"')
+    assert desk.get("conflicts") == []
+    assert [(row["females"], row["size"]) for row in shown(desk)] == [("7", "9")]
+
+
 def shown(desk: Desk, table: str = "f", **params: Any) -> list[dict[str, str]]:
     """The rows that are exported."""
     content = desk.ask("GET", "forms/f/submissions.csv.zip", params={"attachments": False, **params}).content

@@ -65,7 +65,7 @@ class Brought(Enum):
 class Known:
     """What the tablets know of one form. acknowledged: keys of the revisions of which every post was answered 201.
 
-    expected: faults that the link was told to make, by the fate they mean. posts: number by fate. arrivals: number by what they brought. files_fetched, files_intact: of the blank form.
+    expected: faults that the link was told to make, by the fate they mean. posts: number by fate. arrivals: number by what they brought. failures: why posts failed. files_fetched, files_intact: of the blank form.
     checks, unchanged: requests repeated with an ETag, and how many were answered 304.
     """
 
@@ -74,6 +74,7 @@ class Known:
     expected: Counter[Fate] = field(default_factory=Counter)
     posts: Counter[Fate] = field(default_factory=Counter)
     arrivals: Counter[Brought] = field(default_factory=Counter)
+    failures: frozenset[str] = frozenset()
     files_fetched: int = 0
     files_intact: int = 0
     checks: int = 0
@@ -159,15 +160,16 @@ class Ledger:
             known = self._known[one.form_id]
             self._known[one.form_id] = replace(known, expected=known.expected + Counter([fate]))
 
-    def posted(self, one: Finished, names: Iterable[str], fate: Fate) -> None:
-        """Note a post of a revision with these of its files."""
+    def posted(self, one: Finished, names: Iterable[str], fate: Fate, failure: str = "") -> None:
+        """Note a post of a revision with these of its files. failure: why it failed, if it did."""
         with self._lock:
             known = self._known[one.form_id]
             arrivals = known.arrivals.copy()
             if fate in ARRIVED:
                 arrivals[self._deliver(one, names)] += 1
             posts = known.posts + Counter([fate])
-            self._known[one.form_id] = replace(known, posts=posts, arrivals=arrivals)
+            failures = known.failures | ({failure} if fate is Fate.FAILED else set())
+            self._known[one.form_id] = replace(known, posts=posts, arrivals=arrivals, failures=failures)
 
     def _deliver(self, one: Finished, names: Iterable[str]) -> Brought:
         files = {(*one.key, name) for name in names}

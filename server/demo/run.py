@@ -76,6 +76,7 @@ def conclude(played: Played, out: Path, seed: int, narrator: Narrator, *, as_jso
         narrator.console.print(report.table(lines, titles))
         narrator.console.print(report.next_steps(out, names), markup=False, soft_wrap=True)
     failed = [line.label.strip() for line in lines if not line.total.agrees]
+    failed += sorted({f"a post: {why}" for case in played.cases.values() for why in case.known.failures})
     narrator.say(
         f"Does not reconcile: {'; '.join(failed)}" if failed else "Everything reconciles to the last record."
     )

@@ -178,17 +178,18 @@ class Tablet:
             return all(pool.map(lambda _: self._post(one, part, Fault.NONE), range(COPIES)))
 
     def _post(self, one: Finished, part: Part, fault: Fault) -> bool:
-        fate = Fate.FAILED
+        failure = ""
         try:
-            if self._collect.post(one, part, fault) == CREATED:
-                fate = Fate.ACKNOWLEDGED
+            status = self._collect.post(one, part, fault)
+            fate = Fate.ACKNOWLEDGED if status == CREATED else Fate.FAILED
+            failure = f"answered {status}"
         except AnswerLostError:
             fate = Fate.ANSWER_LOST
         except CutOffError:
             fate = Fate.CUT_OFF
-        except LinkError:
-            pass
-        self._ledger.posted(one, part.names, fate)
+        except LinkError as error:
+            fate, failure = Fate.FAILED, str(error)
+        self._ledger.posted(one, part.names, fate, failure)
         return fate is Fate.ACKNOWLEDGED
 
     def _now(self) -> datetime:
