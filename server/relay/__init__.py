@@ -1,0 +1,1 @@
+"""The relay: what two nodes send each other, and who may."""
