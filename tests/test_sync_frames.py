@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from sync.frames import PLAIN, FrameError, Payload, Sent, Skip, pack, unpack
 from sync.journal import BrokenChainError, Entry, Fact, Head, Kind, seal
 
-
 facts = st.builds(
     Fact,
     st.sampled_from(Kind),
