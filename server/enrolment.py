@@ -20,6 +20,7 @@ from server.auth import new_token, sha256_hex
 from server.node import Node
 from server.openrosa import digest
 from server.store import journal
+from server.store.accounts import app_user_id
 from server.store.drafts import FormDraft
 from server.store.engine import writing
 from sync.journal import Fact, Kind
@@ -51,8 +52,8 @@ def create_app_user(node: Node, project_id: int, name: str) -> Enrolment:
         "token_sha256": sha256_hex(token),
         "ha1": digest.ha1(username, password),
     }
-    position = _append(node, project_id, detail)
-    return Enrolment(position, name, token, username, password)
+    _append(node, project_id, detail)
+    return Enrolment(app_user_id(username), name, token, username, password)
 
 
 def revoke_app_user(node: Node, project_id: int, app_user_id: int) -> None:
@@ -105,10 +106,9 @@ def qr_png(content: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _append(node: Node, project_id: int, detail: Mapping[str, str | int]) -> int:
+def _append(node: Node, project_id: int, detail: Mapping[str, str | int]) -> None:
     fact = Fact(Kind.APP_USER, project_id, None, orjson.dumps(detail))
     with writing(node.engine) as connection:
         (position,) = journal.append(connection, [fact])
     assert position is not None, "a fact without key is never a repeat"
     node.catch_up(position)
-    return position

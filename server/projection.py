@@ -32,6 +32,7 @@ from server.store import (
     key_conflicts,
     quarantine,
     reviews,
+    submissions,
 )
 from server.store.arrival_rows import NewRevision
 from server.store.arrivals import Sources
@@ -57,6 +58,8 @@ ARRIVED = frozenset(
         Kind.ENTITY,
     }
 )
+READ = frozenset({Kind.SUBMISSION, Kind.DECISION})
+"""What is read by the form that it is of."""
 
 log = logging.getLogger("chapar.projection")
 
@@ -173,10 +176,7 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
             return [lambda connection: forms.project_project(connection, first, detail)]
         case Kind.FORM:
             example = forms.read_example(first, detail)
-            return [
-                lambda connection: forms.project_form(connection, first, detail, example),
-                lambda connection: datasets.project_form(connection, schemas, first, detail["form_id"]),
-            ]
+            return [lambda connection: _project_form(connection, schemas, first, detail, example)]
         case Kind.FORM_MEDIA:
             return [lambda connection: _project_media(connection, schemas, first, detail)]
         case Kind.FORM_STATE:
@@ -199,6 +199,12 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
     late = erasures.find_late(connection, arrived)
     for record, detail in arrived:
         if record.position in late:
+            continue
+        if (
+            record.kind in READ
+            and find(record.project_id, detail["form_id"], detail.get("version", "")) is None
+        ):
+            quarantined.append(quarantine.row_of_early(record, detail))
             continue
         match record.kind:
             case Kind.QUARANTINE:
@@ -243,6 +249,23 @@ def _sources(connection: Connection, schemas: forms.Schemas) -> Sources:
         return schemas.logic(connection, *form, version)
 
     return Sources(partial(journal.read_entries, connection), read, line, logic)
+
+
+def _project_form(
+    connection: Connection, schemas: forms.Schemas, record: Record, detail: dict[str, Any], example: bytes
+) -> None:
+    """Keep a version of a form, and derive again what came before it: by relay it may be late."""
+    form = (record.project_id, detail["form_id"])
+    forms.project_form(connection, record, detail, example)
+    datasets.project_form(connection, schemas, record, detail["form_id"])
+    early = quarantine.list_early(connection, *form)
+    quarantine.drop(connection, early)
+    newest, *older = (one.version for one in forms.list_versions(connection, *form))
+    read = submissions.list_positions(connection, form, older if newest == detail["version"] else ())
+    for some in submissions.chunks(sorted({*early, *read})):
+        records = list(journal.read_entries(connection, some).values())
+        for change in _prepare_arrived(connection, schemas, records):
+            change(connection)
 
 
 def _project_media(

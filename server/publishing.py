@@ -267,8 +267,8 @@ def _release(node: Node, project_id: int, form_id: str) -> int:
 
 def _released(connection: Connection, position: int) -> Arrival | None:
     entry = journal.read_entry(connection, position)
-    detail = orjson.loads(entry.detail)
-    if detail["oversize"] or not entry.body:
+    detail = orjson.loads(entry.detail or b"{}")
+    if entry.kind is not Kind.QUARANTINE or not entry.body or detail["oversize"]:
         return None
     sender = Sender(detail["submitter_id"], detail["submitter_name"], detail["device_id"], detail["door"])
     files = [StoredFile(**file) for file in detail["files"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, func, insert, select, update
 
 from server import projection
+from server.enrolment import create_app_user, revoke_app_user
+from server.evolution import Consent
 from server.node import Node
-from server.publishing import publish
+from server.publishing import publish, set_media
 from server.store import arrivals, erasures, journal
 from server.store.dialect import insert_ignore
 from server.store.engine import reading, writing
@@ -156,13 +159,20 @@ def tell(
         assert projected(node) == (projection.rebuild(node.engine, node.schemas), projected(node))[1]
     state = projected(node)
     assert tallied(node) == counted(node)
+    put_back(node, first, kept)
+    return state
+
+
+def put_back(node: Node, first: Any, kept: Any) -> None:
+    """Make a node what it was when it had these entries alone."""
     with writing(node.engine) as connection:
         for table in (*STATE, entries, own):
             connection.execute(delete(table))
         connection.execute(insert(own).values(**first))
         insert_ignore(connection, entries, kept)
+    for remembered in (node.schemas._known, node.schemas._lines, node.schemas._logic):
+        remembered.clear()
     node.catch_up()
-    return state
 
 
 def tallied(node: Node) -> Tally:
@@ -236,6 +246,46 @@ def test_renaming_origins_changes_nothing(slots, facts, data):
     stamped = [((number + 1) << 16, fact) for number, fact in enumerate(facts)]
     names = data.draw(st.sampled_from([{"origin": "a"}, {"origin": "z"}, {"epoch": "0"}]))
     assert tell(slots, stamped, (), dropping=False, **names) == tell(slots, stamped, (), dropping=False)
+
+
+RENAMED = SLOTS.replace("slot     | Slot", "place    | Place").replace("slots    | 1", "slots    | 2")
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_forms_lists_and_tablets_may_arrive_after_what_is_of_them(node: Node):
+    """As by relay: an older version after a newer one, a revocation before the account, answers before their form."""
+    with reading(node.engine) as connection:
+        first = connection.execute(select(own)).mappings().one()
+        start = journal.head_position(connection)
+        kept = connection.execute(select(entries)).mappings().all()
+    publish(node, 1, SLOTS.encode(), "slots.md", {})
+    publish(node, 1, RENAMED.encode(), "slots.md", {}, Consent(frozenset(), ("slot=place",)))
+    for content in (b"code,name\n1,a\n", b"code,name\n1,b\n"):
+        set_media(node, 1, "slots", "list.csv", content)
+    for name in ("kept", "lost"):
+        enrolled = create_app_user(node, 1, name)
+    revoke_app_user(node, 1, enrolled.id)
+    of_unknown = edit("d", "", "s", 4)
+    of_unknown = replace(of_unknown, detail=of_unknown.detail.replace(b'"version":"1"', b'"version":"9"'))
+    decision = {"kind": "resolution", "instance_id": "r", "deprecated_id": "a", "version": "1"}
+    about = {"parents": [], "cells": {"/slot": ["t", "t", False]}, "submitter_id": 1, "submitter_name": ""}
+    with writing(node.engine) as connection:
+        journal.append(connection, [edit("a", "", "s", 1), edit("b", "a", "s", 2), edit("c", "a", "t", 3)])
+        journal.append(connection, [of_unknown, said(Kind.DECISION, **decision, **about)])
+        found = connection.execute(select(entries).where(entries.c.position > start)).mappings().all()
+        bodies = journal.read_bodies(connection, [row["position"] for row in found])
+    facts = [
+        (row["stamp"], Fact(Kind(row["kind"]), 1, row["key"], row["detail"], bodies[row["position"]]))
+        for row in found
+    ]
+    put_back(node, first, kept)
+    told = tell(node, facts, (), dropping=False)
+    assert all(told[name] for name in ("form_version", "form_media", "app_user", "submission", "conflict"))
+    chance = random.Random(1)
+    for _ in range(20):
+        other = chance.sample(facts, len(facts))
+        steps = chance.sample(range(len(facts)), chance.randint(0, len(facts)))
+        assert tell(node, other, steps, dropping=False) == told
 
 
 @pytest.mark.soak

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from server.store.dialect import insert_ignore
 from server.store.journal import Record
 from server.store.tables import app_user, sessions, users
+
+ID_BYTES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +61,11 @@ def list_users(connection: Connection) -> list[User]:
 
 
 def add_user(connection: Connection, email: str, password_hash: str, role: str, *, one_time: bool) -> int:
-    """Add a user; return its id. Raises sqlalchemy.exc.IntegrityError when the address is taken."""
+    """Add a user; return its id, which no other node gives to anybody. Raises sqlalchemy.exc.IntegrityError when the address is taken."""
     values = {"email": email.casefold(), "password_hash": password_hash, "role": role, "one_time": one_time}
-    added = connection.execute(insert(users).values(active=True, **values).returning(users.c.id))
-    return int(added.scalar_one())
+    user_id = int.from_bytes(secrets.token_bytes(ID_BYTES))
+    connection.execute(insert(users).values(id=user_id, active=True, **values))
+    return user_id
 
 
 def set_password(connection: Connection, user_id: int, password_hash: str) -> None:
@@ -93,26 +99,32 @@ def find_app_user_by_name(connection: Connection, project_id: int, username: str
 
 def list_app_users(connection: Connection, project_id: int) -> Sequence[AppUser]:
     """Return the app users of a project in order of creation, revoked ones included."""
-    query = _select_app_users().where(app_user.c.project_id == project_id).order_by(app_user.c.id)
+    known = (app_user.c.project_id == project_id, app_user.c.created_stamp > 0)
+    query = _select_app_users().where(*known).order_by(app_user.c.created_stamp, app_user.c.id)
     return [AppUser(*row) for row in connection.execute(query)]
 
 
 def project_app_user(connection: Connection, record: Record, detail: Mapping[str, Any]) -> None:
-    """Derive an app user from its entries: the first makes it, one that names its id revokes it."""
+    """Derive an app user from its entries, in whatever order they come: one makes it, one that names its id revokes it.
+
+    What is revoked before it is known stands with the stamp 0 until then.
+    """
+    key = {"project_id": record.project_id, "id": detail.get("revoked_id") or app_user_id(detail["username"])}
     if "revoked_id" in detail:
-        revoked = (app_user.c.project_id == record.project_id, app_user.c.id == detail["revoked_id"])
-        connection.execute(update(app_user).where(*revoked).values(revoked=True))
-        return
-    names = ("name", "username", "token_sha256", "ha1")
-    connection.execute(
-        insert(app_user).values(
-            project_id=record.project_id,
-            id=record.position,
-            created_stamp=record.stamp,
-            revoked=False,
-            **{name: detail[name] for name in names},
-        )
-    )
+        nobody = {"name": "", "username": "", "token_sha256": f"-{key['id']}", "ha1": "", "created_stamp": 0}
+        insert_ignore(connection, app_user, [key | nobody | {"revoked": True}])
+        change = {"revoked": True}
+    else:
+        names = ("name", "username", "token_sha256", "ha1")
+        change = {name: detail[name] for name in names} | {"created_stamp": record.stamp}
+        insert_ignore(connection, app_user, [key | change | {"revoked": False}])
+    is_it = (app_user.c[name] == value for name, value in key.items())
+    connection.execute(update(app_user).where(*is_it).values(**change))
+
+
+def app_user_id(username: str) -> int:
+    """Return the app user's id, the same at every node: 48 bits, which JSON's readers keep."""
+    return int.from_bytes(hashlib.sha256(username.encode()).digest()[:ID_BYTES])
 
 
 def _select_users() -> Any:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Table, func, insert, inspect, select
 from sqlmodel import SQLModel
 
 from server.progress import Advance, Report
-from server.store.tables import STATE, form_draft_test, node, sessions, users
+from server.store.tables import STATE, form_draft_test, node, sessions
 
 PAGE = 100
 """Rows in memory at once: a record may have megabytes."""
@@ -45,7 +45,7 @@ def refuse_unless_empty(connection: Connection) -> None:
 def copy_rows(source: Connection, target: Connection, tables: Sequence[Table], report: Report) -> None:
     """Add all rows of these tables to the target's, which are empty, and read them back.
 
-    Within the transactions of the caller, who must see one state of the source. Raises CopyDifferentError.
+    Within the transactions of the caller, who must see one state of the source. Raises CopyDiffersError.
     """
     rows = count_rows(source, tables)
     copied, compared = report("copying rows", rows), report("comparing rows", rows)
@@ -56,8 +56,6 @@ def copy_rows(source: Connection, target: Connection, tables: Sequence[Table], r
     for table in tables:
         if digest_rows(source, table, lambda _: None) != digest_rows(target, table, compared):
             raise CopyDiffersError(f"The copy of the table “{table.name}” differs from it. Nothing was kept.")
-    if target.dialect.name == "postgresql":
-        _go_on_counting(target)
 
 
 def count_rows(connection: Connection, tables: Sequence[Table]) -> int:
@@ -97,10 +95,3 @@ def _plain(value: object) -> tuple[bytes, bytes]:
         case bytes():
             return b"b", value
     raise TypeError(f"no column holds a {type(value).__name__}")
-
-
-def _go_on_counting(target: Connection) -> None:
-    """Have PostgreSQL give users numbers behind those that came along; all else is numbered by us."""
-    last = target.execute(select(func.max(users.c.id))).scalar()
-    if last is not None:
-        target.execute(select(func.setval(func.pg_get_serial_sequence("users", "id"), last)))

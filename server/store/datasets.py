@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, func, select, update
 
+from forms.lineage import Version
 from server import datasets
 from server.store import forms
-from server.store.dialect import insert_ignore, upsert
+from server.store.dialect import upsert
 from server.store.journal import Record
 from server.store.tables import dataset, dataset_property, entity
 
@@ -103,29 +105,56 @@ def count_entities(connection: Connection, project_id: int, name: str) -> Counts
 
 
 def project_form(connection: Connection, schemas: forms.Schemas, record: Record, form_id: str) -> None:
-    """Derive the datasets that a form declares, from all its versions, after `record` published one."""
+    """Derive the datasets that a form declares, from all its versions, after `record` published one.
+
+    Each is as old as the first version that declares it, whichever version arrived first.
+    """
     versions = forms.read_versions(connection, schemas, record.project_id, form_id)
+    stamps = [one.stamp for one in reversed(forms.list_versions(connection, record.project_id, form_id))]
     known = {one.name: one for one in list_datasets(connection, record.project_id)}
+    since = _since(versions, stamps)
     for name, found in datasets.declared(versions).items():
         key = {"project_id": record.project_id, "name": name}
-        fresh = {"created_stamp": record.stamp, "label_withheld": False, "list_digest": NO_DIGEST}
-        insert_ignore(connection, dataset, [key | fresh])
-        if found.label_withheld:
-            connection.execute(
-                update(dataset).where(*_is(record.project_id, name)).values(label_withheld=True)
-            )
-        before = {one.name: one for one in known[name].properties} if name in known else {}
-        rows = []
-        for place, (own, withheld) in enumerate(found.withheld.items()):
-            if own not in before:
-                rows.append((own, record.stamp, place, withheld))
-            elif withheld and not before[own].withheld:
-                _withhold(connection, record.project_id, name, own)
-        names = ("name", "stamp", "place", "withheld")
-        of_dataset = {"project_id": record.project_id, "dataset": name}
-        upsert(
-            connection, dataset_property, [of_dataset | dict(zip(names, row, strict=True)) for row in rows]
-        )
+        created = min(stamp for (of, _), (stamp, _) in since.items() if of == name)
+        before = known.get(name) or StoredDataset(record.project_id, name, created, False, NO_DIGEST, ())
+        told = {
+            "created_stamp": min(created, before.created_stamp),
+            "label_withheld": found.label_withheld or before.label_withheld,
+            "list_digest": before.list_digest,
+        }
+        upsert(connection, dataset, [key | told])
+        _project_properties(connection, before, found.withheld, since)
+
+
+def _project_properties(
+    connection: Connection,
+    before: StoredDataset,
+    withheld: Mapping[str, bool],
+    since: Mapping[tuple[str, str], tuple[int, int]],
+) -> None:
+    query = select(dataset_property).where(
+        dataset_property.c.project_id == before.project_id, dataset_property.c.dataset == before.name
+    )
+    stored = {row["name"]: row for row in connection.execute(query).mappings()}
+    rows = []
+    for own, is_withheld in withheld.items():
+        stamp, place = since[before.name, own]
+        row = {"stamp": stamp, "place": place, "withheld": is_withheld}
+        if own in stored:
+            row["stamp"], row["place"] = min((stamp, place), (stored[own]["stamp"], stored[own]["place"]))
+            row["withheld"] = is_withheld or stored[own]["withheld"]
+        rows.append({"project_id": before.project_id, "dataset": before.name, "name": own} | row)
+    upsert(connection, dataset_property, rows)
+
+
+def _since(versions: Sequence[Version], stamps: Sequence[int]) -> dict[tuple[str, str], tuple[int, int]]:
+    """When each property, (dataset, name), was first declared, and where it then stood; "" for the dataset itself."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for version, stamp in zip(versions, stamps, strict=True):
+        for one in version.schema.entities:
+            for place, own in enumerate(("", *one.properties), -1):
+                found.setdefault((one.dataset, own), (stamp, place))
+    return found
 
 
 def move_digest(connection: Connection, project_id: int, name: str, by: int) -> None:
@@ -136,18 +165,6 @@ def move_digest(connection: Connection, project_id: int, name: str, by: int) -> 
         connection.execute(
             update(dataset).where(*_is(project_id, name)).values(list_digest=f"{total:0{DIGEST_HEX}x}")
         )
-
-
-def _withhold(connection: Connection, project_id: int, name: str, own: str) -> None:
-    connection.execute(
-        update(dataset_property)
-        .where(
-            dataset_property.c.project_id == project_id,
-            dataset_property.c.dataset == name,
-            dataset_property.c.name == own,
-        )
-        .values(withheld=True)
-    )
 
 
 def _is(project_id: int, name: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -26,15 +26,12 @@ def insert_ignore(connection: Connection, table: Table, rows: Rows) -> None:
 
 def insert_earliest(connection: Connection, table: Table, rows: Rows) -> None:
     """Insert whole rows; of two with the same primary key the one with the smaller `stamp` stays."""
-    keys = table.primary_key.columns.keys()
-    latest_first = sorted(rows, key=lambda row: row["stamp"], reverse=True)
-    earliest = list({tuple(row[name] for name in keys): row for row in latest_first}.values())
-    if rows and connection.dialect.name == "postgresql":
-        _write_arrays(
-            connection, table, earliest, f"{_replace(table)} WHERE excluded.stamp < {table.name}.stamp"
-        )
-    elif rows:
-        connection.execute(_upsert(table, is_earlier=True), earliest)
+    _upsert_where(connection, table, rows, "<")
+
+
+def upsert_latest(connection: Connection, table: Table, rows: Rows) -> None:
+    """Insert whole rows; of two with the same primary key the one with the greater `stamp` stays."""
+    _upsert_where(connection, table, rows, ">")
 
 
 def upsert(connection: Connection, table: Table, rows: Rows) -> None:
@@ -43,6 +40,18 @@ def upsert(connection: Connection, table: Table, rows: Rows) -> None:
         _write_arrays(connection, table, rows, _replace(table))
     elif rows:
         connection.execute(_upsert(table), rows)
+
+
+def _upsert_where(connection: Connection, table: Table, rows: Rows, stamp: str) -> None:
+    """Insert the rows whose stamp is smaller or greater (`<`, `>`) than that of those with the same primary key."""
+    keys = table.primary_key.columns.keys()
+    ordered = sorted(rows, key=lambda row: row["stamp"], reverse=stamp == "<")
+    chosen = list({tuple(row[name] for name in keys): row for row in ordered}.values())
+    if rows and connection.dialect.name == "postgresql":
+        where = f" WHERE excluded.stamp {stamp} {table.name}.stamp"
+        _write_arrays(connection, table, chosen, _replace(table) + where)
+    elif rows:
+        connection.execute(_upsert(table, stamp), chosen)
 
 
 def _write_arrays(connection: Connection, table: Table, rows: Rows, on_conflict: str) -> None:
@@ -77,9 +86,9 @@ def _insert_ignore(table: Table) -> Any:
 
 
 @cache
-def _upsert(table: Table, *, is_earlier: bool = False) -> Any:
+def _upsert(table: Table, stamp: str = "") -> Any:
     statement = sqlite.insert(table)
     keys = table.primary_key.columns.keys()
     changed = {name: statement.excluded[name] for name in table.c.keys() if name not in keys}  # noqa: SIM118
-    earlier = statement.excluded.stamp < table.c.stamp if is_earlier else None
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=earlier)
+    where = statement.excluded.stamp.op(stamp)(table.c.stamp) if stamp else None
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where)

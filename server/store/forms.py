@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 
 from forms import xform
 from forms.document import DocumentReader
@@ -23,7 +23,7 @@ from server.merging import FormLine
 from server.store import bodies
 from server.store import journal as journals
 from server.store.blobs import Blobs
-from server.store.dialect import insert_ignore, upsert
+from server.store.dialect import insert_ignore, upsert, upsert_latest
 from server.store.engine import reading
 from server.store.journal import Record
 from server.store.tables import form, form_media, form_version, journal, project
@@ -213,7 +213,7 @@ def list_versions(connection: Connection, project_id: int, form_id: str) -> list
     rows = connection.execute(
         _versions()
         .where(form_version.c.project_id == project_id, form_version.c.form_id == form_id)
-        .order_by(form_version.c.position.desc())
+        .order_by(form_version.c.stamp.desc(), form_version.c.version)
     )
     return [PublishedForm(**row) for row in rows.mappings()]
 
@@ -250,7 +250,11 @@ def list_media(connection: Connection, project_id: int, form_id: str) -> list[Me
     """Return the files given for a form, by name."""
     rows = connection.execute(
         select(*(form_media.c[name] for name in Media.__slots__))
-        .where(form_media.c.project_id == project_id, form_media.c.form_id == form_id)
+        .where(
+            form_media.c.project_id == project_id,
+            form_media.c.form_id == form_id,
+            form_media.c.sha256 != "",  # taken away
+        )
         .order_by(form_media.c.name)
     )
     return [Media(*row) for row in rows]
@@ -292,44 +296,37 @@ def read_example(record: Record, detail: Mapping[str, Any]) -> bytes:
 def project_form(connection: Connection, record: Record, detail: Mapping[str, Any], example: bytes) -> None:
     """Derive the rows of a published version from its entry. example: see `read_example`."""
     key = {"project_id": record.project_id, "form_id": detail["form_id"]}
-    shared = {"name": detail["name"], "version": detail["version"]}
-    row = (
-        key
-        | shared
-        | {
-            "md5": hashlib.md5(record.body, usedforsecurity=False).hexdigest(),
-            "sha256": hashlib.sha256(record.body).hexdigest(),
-            "marks": orjson.dumps(detail["marks"]).decode(),
-            "sheet_sha256": detail["sheet_sha256"],
-            "sheet_name": detail["sheet_name"],
-            "renames": orjson.dumps(detail.get("renames", {})).decode(),
-            "position": record.position,
-            "stamp": record.stamp,
-        }
-    )
+    row = key | {
+        "name": detail["name"],
+        "version": detail["version"],
+        "md5": hashlib.md5(record.body, usedforsecurity=False).hexdigest(),
+        "sha256": hashlib.sha256(record.body).hexdigest(),
+        "marks": orjson.dumps(detail["marks"]).decode(),
+        "sheet_sha256": detail["sheet_sha256"],
+        "sheet_name": detail["sheet_name"],
+        "renames": orjson.dumps(detail.get("renames", {})).decode(),
+        "position": record.position,
+        "stamp": record.stamp,
+    }
     insert_ignore(connection, form_version, [row])
     if example:
         bodies.add_dictionary(connection, record.project_id, detail["form_id"], record.stamp, example)
-    created = connection.execute(
-        select(form.c.created_stamp).where(*(form.c[name] == value for name, value in key.items()))
-    ).scalar()
-    stamps = {"created_stamp": created or record.stamp, "updated_stamp": record.stamp}
-    upsert(connection, form, [key | shared | stamps])
+    found = list_versions(connection, record.project_id, detail["form_id"])
+    newest, oldest = found[0], found[-1]
+    shown = {"name": newest.name, "version": newest.version}
+    upsert(connection, form, [key | shown | {"created_stamp": oldest.stamp, "updated_stamp": newest.stamp}])
 
 
 def project_media(connection: Connection, record: Record, detail: Mapping[str, Any]) -> None:
-    """Derive the row of a form's file from its entry; one without a digest takes the file away."""
-    if detail["sha256"] is None:
-        of_file = (form_media.c.form_id == detail["form_id"], form_media.c.name == detail["name"])
-        connection.execute(delete(form_media).where(form_media.c.project_id == record.project_id, *of_file))
-        return
-    row = {name: detail[name] for name in ("form_id", "name", "sha256", "md5", "size")}
-    upsert(connection, form_media, [row | {"project_id": record.project_id, "stamp": record.stamp}])
+    """Derive the row of a form's file from its entry, in whatever order they come; no digest takes the file away."""
+    row = {name: detail[name] or "" for name in ("form_id", "name", "sha256", "md5")}
+    row |= {"size": detail["size"], "project_id": record.project_id, "stamp": record.stamp}
+    upsert_latest(connection, form_media, [row])
 
 
 def project_project(connection: Connection, record: Record, detail: Mapping[str, Any]) -> None:
-    """Derive the row of a project from its entry."""
-    connection.execute(insert(project).values(id=record.project_id, name=detail["name"]))
+    """Derive the row of a project from its entry; of two with one number the first holds."""
+    insert_ignore(connection, project, [{"id": record.project_id, "name": detail["name"]}])
 
 
 @lru_cache(1024)

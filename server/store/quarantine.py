@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from server.store.dialect import insert_ignore
 from server.store.journal import Record
+from server.store.submissions import chunks
 from server.store.tables import quarantine as table
+from server.store.tables import revision
+
+EARLY = "Its form has not arrived here yet. It is taken up when it does."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,43 @@ def row_of(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def row_of_early(record: Record, detail: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of `quarantine` for an entry that came by relay before the form that it is of."""
+    return {
+        "position": record.position,
+        "project_id": record.project_id,
+        "reason": EARLY,
+        "form_id": detail["form_id"],
+        "version": detail["version"],
+        "instance_id": detail["instance_id"],
+        "digest": detail.get("digest", ""),
+        "size": len(record.body),
+        "stamp": record.stamp,
+        "released": False,
+    }
+
+
+def list_early(connection: Connection, project_id: int, form_id: str) -> list[int]:
+    """Return the positions of the entries that wait for this form."""
+    waiting = (table.c.project_id == project_id, table.c.form_id == form_id, table.c.reason == EARLY)
+    return list(connection.execute(select(table.c.position).where(*waiting)).scalars())
+
+
+def drop(connection: Connection, positions: Iterable[int]) -> None:
+    """Take rows out."""
+    for some in chunks(positions):
+        connection.execute(delete(table).where(table.c.position.in_(some)))
+
+
 def keep(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add rows, as `row_of` makes them."""
+    """Add rows, as `row_of` makes them; those whose bytes are a record already are released."""
     insert_ignore(connection, table, rows)
+    for some in chunks(row["digest"] for row in rows):
+        known = select(revision.c.digest).where(
+            revision.c.project_id == table.c.project_id, revision.c.digest.in_(some)
+        )
+        is_known = (table.c.digest.in_(known), table.c.reason != EARLY)
+        connection.execute(update(table).where(*is_known).values(released=True))
 
 
 def set_aside(connection: Connection, record: Record, reason: str) -> None:
@@ -91,10 +129,9 @@ def _named(detail: bytes) -> str:
 
 
 def release(connection: Connection, released: Sequence[Record]) -> None:
-    """Take up what waited for these entries: the same bytes, however often they came before."""
+    """Take up what waited for these entries: the same bytes, however often they came."""
     for record in released:
-        digest = hashlib.sha256(record.body).hexdigest()
-        waited = (table.c.digest == digest, table.c.position < record.position)
+        waited = (table.c.digest == hashlib.sha256(record.body).hexdigest(), table.c.reason != EARLY)
         connection.execute(
             update(table).where(table.c.project_id == record.project_id, *waited).values(released=True)
         )

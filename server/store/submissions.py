@@ -226,6 +226,12 @@ def revision_of(row: Mapping[str, Any]) -> Revision:
     )
 
 
+def list_positions(connection: Connection, form: FormKey, without: Collection[str] = ()) -> list[int]:
+    """Return the positions of a form's revisions. without: versions to leave out."""
+    query = select(revision.c.position).where(*of_form(revision, form), revision.c.version.not_in(without))
+    return list(connection.execute(query).scalars())
+
+
 def last_versions(connection: Connection, project_id: int, form_id: str) -> dict[str, str]:
     """Return the form version of the newest revision that each device sent, by device ID."""
     newest = (

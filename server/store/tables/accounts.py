@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy import BigInteger, Column, UniqueConstraint
 from sqlmodel import Field, SQLModel
+
+from server.store.tables.keys import ROWID
 
 
 class AppUser(SQLModel, table=True):
@@ -28,7 +30,7 @@ class User(SQLModel, table=True):
     """A person's account at this node. one_time: the password must be changed before anything else."""
 
     __tablename__ = "users"
-    id: int | None = Field(default=None, primary_key=True)
+    id: int = Field(sa_column=Column(ROWID, primary_key=True, autoincrement=False))
     email: str = Field(unique=True)
     password_hash: str
     role: str
@@ -41,5 +43,5 @@ class Session(SQLModel, table=True):
 
     __tablename__ = "sessions"
     token_sha256: str = Field(primary_key=True)
-    user_id: int = Field(foreign_key="users.id")
+    user_id: int = Field(foreign_key="users.id", sa_type=ROWID)
     expires: int = Field(sa_type=BigInteger)
