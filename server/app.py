@@ -33,6 +33,7 @@ from server.api import (
     forms,
     forms_diff,
     key_conflicts,
+    posts,
     removals,
     reviews,
     sessions,
@@ -147,6 +148,7 @@ class Application:
         app.include_router(entities.router, prefix="/v1")
         app.include_router(reviews.router, prefix="/v1")
         app.include_router(removals.router, prefix="/v1")
+        app.include_router(posts.router, prefix="/v1")
         app.include_router(health.router)
         app.add_exception_handler(Problem, _render_problem)
         app.add_exception_handler(FormError, _render_faults)

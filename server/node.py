@@ -15,6 +15,7 @@ from server import projection
 from server.auth import Authenticator
 from server.intake import Deliver, Outcome, Writer
 from server.projector import Projector
+from server.relay.keys import Keys
 from server.settings import Settings
 from server.store import identity
 from server.store.blobs import Blobs
@@ -52,6 +53,11 @@ class Node:
         """What every process of this node signs with."""
         with reading(self.engine) as connection:
             return identity.secret(connection)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """What this node signs with, and opens what was sealed to it."""
+        return Keys(self.secret)
 
     def catch_up(self, until: int | None = None) -> None:
         """Bring the state up to the newest entry, so that who just wrote sees it."""

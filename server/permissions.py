@@ -42,6 +42,7 @@ class Action(StrEnum):
     ERASE = "erase submissions"
     READ_QUARANTINE = "read the quarantine"
     MANAGE_APP_USERS = "manage app users"
+    MANAGE_POSTS = "manage posts"
     MANAGE_USERS = "manage users"
     READ_METRICS = "read the metrics"
 

@@ -11,7 +11,7 @@ from server.auth import hash_password
 from server.node import Node
 from server.permissions import Role
 from server.publishing import BUNDLED, Publication, publish_file
-from server.store import accounts, forms, journal
+from server.store import accounts, forms, journal, posts
 from server.store.engine import reading, writing
 from sync.journal import Fact, Kind
 
@@ -29,10 +29,10 @@ class FirstAdministrator:
 
 
 def ensure_project(node: Node) -> None:
-    """Make project 1 unless it is there."""
+    """Make project 1 unless it is there; at a post it comes from the centre."""
     node.catch_up()
     with reading(node.engine) as connection:
-        if forms.project_exists(connection, PROJECT_ID):
+        if forms.project_exists(connection, PROJECT_ID) or posts.find_centre(connection):
             return
     detail = orjson.dumps({"name": PROJECT_NAME})
     key = b"project".ljust(32, bytes([PROJECT_ID]))
@@ -42,9 +42,9 @@ def ensure_project(node: Node) -> None:
 
 
 def publish_bundled(node: Node) -> list[Publication]:
-    """Publish the bundled questionnaires if the project has no form yet."""
+    """Publish the bundled questionnaires if the project has no form yet; a post gets its forms from the centre."""
     with reading(node.engine) as connection:
-        if forms.list_current(connection, PROJECT_ID):
+        if forms.list_current(connection, PROJECT_ID) or posts.find_centre(connection):
             return []
     return [publish_file(node, PROJECT_ID, path) for path in sorted(BUNDLED.glob("*.xlsx"))]
 

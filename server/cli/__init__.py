@@ -15,6 +15,7 @@ from server.cli import (
     erase,
     export,
     forms,
+    post,
     serve,
 )
 from server.cli.common import failures_told
@@ -40,6 +41,7 @@ app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(entities.app, name="entities")
 app.add_typer(db.app, name="db")
+app.add_typer(post.app, name="post")
 app.add_typer(accounts.users, name="user")
 app.add_typer(accounts.app_users, name="app-user")
 

@@ -39,14 +39,18 @@ def settings(data: Path | None, **given: object) -> Settings:
 
 
 @contextmanager
-def opened(data: Path | None) -> Iterator[Node]:
-    """Open the node of a data directory for one command; safe beside a running server."""
+def opened(data: Path | None, *, as_post: bool = False) -> Iterator[Node]:
+    """Open the node of a data directory for one command; safe beside a running server.
+
+    as_post: a new store gets no project of its own.
+    """
     from server.node import open_node
     from server.setup import ensure_project
 
     node = open_node(settings(data))
     try:
-        ensure_project(node)
+        if not as_post:
+            ensure_project(node)
         yield node
     finally:
         node.close()

@@ -1,6 +1,6 @@
 """The tables, for SQLite and PostgreSQL alike.
 
-`journal` and `node` hold the facts; `users`, `sessions` and drafts belong to this node alone; everything else is state,
+`journal` and `node` hold the facts; `users`, `sessions`, `post`, `centre` and drafts belong to this node alone; everything else is state,
 derived from the journal by `server.projection` and rebuildable from it. State leads its keys with `project_id`.
 SQLModel tables do not validate: rows are written by this package only, from values checked at the edge.
 """
@@ -9,9 +9,19 @@ from __future__ import annotations
 
 from sqlmodel import SQLModel
 
-from server.store.tables import accounts, drafts, entities, erasures, facts, forms, reviews, submissions
+from server.store.tables import (
+    accounts,
+    drafts,
+    entities,
+    erasures,
+    facts,
+    forms,
+    posts,
+    reviews,
+    submissions,
+)
 
-__all__ = ["accounts", "drafts", "entities", "erasures", "facts", "forms", "reviews", "submissions"]
+__all__ = ["accounts", "drafts", "entities", "erasures", "facts", "forms", "posts", "reviews", "submissions"]
 
 # Statements are written over these (SQLAlchemy Core); the classes above say what the columns hold.
 node = SQLModel.metadata.tables["node"]
@@ -48,6 +58,8 @@ erasing = SQLModel.metadata.tables["erasing"]
 app_user = SQLModel.metadata.tables["app_user"]
 users = SQLModel.metadata.tables["users"]
 sessions = SQLModel.metadata.tables["sessions"]
+post = SQLModel.metadata.tables["post"]
+centre = SQLModel.metadata.tables["centre"]
 
 STATE = (
     project,
