@@ -20,6 +20,7 @@ from test_durability import mixed_load
 from server import restore as restoring
 from server.backup import FACTS, MANIFEST, BackupError, back_up, verify_backup
 from server.exports.folder import export_form
+from server.exports.options import Options
 from server.node import Node, open_node, require_store
 from server.permissions import Role
 from server.progress import unseen
@@ -93,7 +94,7 @@ def test_a_restored_node_shows_and_exports_the_same(live, elsewhere, tmp_path):
         assert state_of(other) == state_of(live.node)
         check_chain(other)
         for node, out in ((live.node, tmp_path / "here"), (other, tmp_path / "there")):
-            export_form(node, 1, "household", out, personal=True, media=True)
+            export_form(node, 1, "household", out, Options(personal=True), media=True)
         files = [
             path.relative_to(tmp_path / "here") for path in (tmp_path / "here").rglob("*") if path.is_file()
         ]

@@ -15,6 +15,7 @@ from test_durability import check_chain
 
 from server import erasing, intake, projection, receiving
 from server.exports.folder import export_form
+from server.exports.options import Options
 from server.intake import BlobGoneError, Outcome
 from server.permissions import OPERATOR, Role
 from server.publishing import publish
@@ -70,7 +71,7 @@ def test_a_deleted_record_leaves_lists_counts_and_exports_and_comes_back(live, p
     assert listed(people) == ["uuid:2"]
     assert listed(people, "deleted=true") == ["uuid:1"]
     assert people.get("submissions/uuid:1").status_code == 404
-    export_form(live.node, 1, "household", tmp_path, personal=True, media=False)
+    export_form(live.node, 1, "household", tmp_path, Options(personal=True), media=False)
     assert "uuid:1" not in (tmp_path / "household.csv").read_text()
     assert people.post("submissions/uuid:1/restore").json()["instanceId"] == "uuid:1"
     assert listed(people) == ["uuid:1", "uuid:2"]

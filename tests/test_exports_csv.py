@@ -4,90 +4,42 @@ from __future__ import annotations
 
 import io
 import tracemalloc
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pandas as pd
 import pytest
+from exporting import (
+    FAMILY,
+    FAMILY_ONE,
+    NASTY,
+    TEXTS,
+    entries,
+    exported,
+    publish_sheet,
+    received,
+    store,
+    tag,
+    xml,
+    zipped,
+)
 from fastapi.testclient import TestClient
 
-from server import intake, receiving, setup
+from server import setup
 from server.app import Application
 from server.auth import hash_password
-from server.evolution import Consent
 from server.exports.archive import download_table, download_zip
-from server.exports.folder import Export, ExportedFile, export_form
+from server.exports.folder import ExportedFile
 from server.exports.names import own_name, own_names, safe_name
+from server.exports.options import Options
 from server.exports.rows import csv_bytes
 from server.node import Node, open_node
 from server.permissions import Role
 from server.problems import Problem
-from server.publishing import publish
-from server.receiving import Sender, StoredFile
 from server.settings import Settings
 from server.store import accounts
-from server.store.engine import reading, writing
-from server.store.forms import iso
-from server.store.submissions import find_submission
-
-FAMILY = """
-| survey |
-| | type | name | label | calculation | chapar::flags |
-| | text | head | Who? | | P |
-| | begin_group | home | Home | | |
-| | text | street | Street | | |
-| | geopoint | place | Where? | | |
-| | end_group | | | | |
-| | select_multiple need | needs | What? | | |
-| | begin_group | people | People | | |
-| | begin_repeat | child | Child | | |
-| | text | name | Name | | P |
-| | integer | age | Age | | |
-| | begin_repeat | toy | Toy | | |
-| | text | what | What? | | |
-| | end_repeat | | | | |
-| | image | face | Face | | P |
-| | end_repeat | | | | |
-| | end_group | | | | |
-| | image | card | Card | | |
-| choices |
-| | list_name | name | label |
-| | need | food | Food |
-| | need | shelter | Shelter |
-| settings |
-| | form_id | version | instance_name |
-| | family | 1 | concat('Family ', ${head}) |
-"""
-TEXTS = """
-| survey |
-| | type | name | label |
-| | text | words | Words |
-| settings |
-| | form_id | version |
-| | texts | 1 |
-"""
-NASTY = [
-    "=HYPERLINK(1)",
-    "+1",
-    "-1",
-    "@x",
-    "two\nlines",
-    "old\rmac",
-    "dos\r\nline",
-    'a "quote"',
-    '"',
-    "a,b;c\td",
-    "می\u200cخواهم",
-    "\u202bعربی\u202c \u200f!",
-    " blank before and after ",
-    "007",
-    "NULL",
-    "\ufeffmark",
-    "𐀀😀",
-    "ز" * 1_000_000,
-]
+from server.store.engine import writing
 
 
 @pytest.fixture
@@ -96,65 +48,6 @@ def node(tmp_path: Path) -> Iterator[Node]:
     setup.ensure_project(node)
     yield node
     node.close()
-
-
-def publish_sheet(node: Node, sheet: str, *accept: str) -> None:
-    publish(node, setup.PROJECT_ID, sheet.encode(), "sheet.md", {}, Consent(frozenset(accept)))
-
-
-def xml(form: str, number: int, content: str, *, version: str = "1", edits: int | None = None) -> bytes:
-    deprecated = "" if edits is None else f"<deprecatedID>uuid:{edits}</deprecatedID>"
-    meta = f"<meta><instanceID>uuid:{number}</instanceID>{deprecated}</meta>"
-    return f'<data id="{form}" version="{version}">{content}{meta}</data>'.encode()
-
-
-def store(node: Node, *instances: bytes, files: dict[str, bytes] | None = None) -> None:
-    stored = [
-        StoredFile(name, node.blobs.put(content), len(content), "image/jpeg")
-        for name, content in (files or {}).items()
-    ]
-    sender = Sender(7, "Tablet 7", "collect:x", "test")
-    arrivals = [
-        receiving.examine(setup.PROJECT_ID, one, stored, sender, node.known_forms.ask) for one in instances
-    ]
-    assert intake.record(node.engine, arrivals) == [intake.Outcome.STORED] * len(instances)
-    node.catch_up()
-
-
-def received(node: Node, form: str, number: int) -> str:
-    with reading(node.engine) as connection:
-        found = find_submission(connection, setup.PROJECT_ID, form, f"uuid:{number}")
-    assert found
-    return iso(found.created_stamp)
-
-
-def exported(node: Node, form: str, out: Path, *, personal: bool = False, media: bool = False) -> Export:
-    return export_form(node, setup.PROJECT_ID, form, out, personal=personal, media=media)
-
-
-def zipped(node: Node, form: str, *, personal: bool = False, media: bool = True) -> bytes:
-    chunks = download_zip(node, setup.PROJECT_ID, form, personal=personal, media=media).chunks
-    assert chunks is not None
-    return b"".join(chunks)
-
-
-def tag(node: Node, form: str, *, personal: bool = False) -> str:
-    download = download_zip(node, setup.PROJECT_ID, form, personal=personal, media=True)
-    assert download.chunks is not None
-    assert b"".join(download.chunks)
-    return download.etag
-
-
-def entries(archive: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        assert opened.testzip() is None
-        return {name: opened.read(name) for name in opened.namelist()}
-
-
-FAMILY_ONE = """<head>Ann</head><home><street>Long, 5</street><place>34.35 62.2 960.5 4</place></home>
-<needs>food shelter</needs><people><child><name>Ben</name><age>4</age><toy><what>car</what></toy>
-<toy><what>"ball"</what></toy><face>face.jpg</face></child><child><name>Cy</name><age>6</age><toy><what/></toy>
-</child></people><card>card.jpg</card>"""
 
 
 def test_the_tables_of_a_form_are_central_s_to_the_byte(node: Node, tmp_path: Path) -> None:
@@ -378,7 +271,7 @@ def test_the_same_state_gives_the_same_bytes_and_tag(node: Node) -> None:
     store(node, xml("family", 1, FAMILY_ONE), files={"card.jpg": b"c"})
     first, etag = zipped(node, "family"), tag(node, "family")
     assert zipped(node, "family") == first
-    assert download_zip(node, 1, "family", personal=False, media=True, known=[etag]).chunks is None
+    assert download_zip(node, 1, "family", media=True, known=[etag]).chunks is None
     assert tag(node, "family", personal=True) != etag
     store(node, xml("family", 2, "<head>x</head>"))
     assert tag(node, "family") != etag
@@ -393,7 +286,8 @@ def test_a_failed_export_leaves_the_files_of_the_last_one(node: Node, tmp_path: 
         connection.exec_driver_sql("UPDATE submission SET answers = '{cut'")
     with pytest.raises(ValueError, match="unexpected"):
         exported(node, "texts", tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["texts.csv"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"texts.csv", "texts.codebook.csv", "texts.manifest.json"}
     assert (tmp_path / "out" / "texts.csv").read_bytes() == before
 
 
@@ -404,7 +298,9 @@ def test_memory_does_not_grow_with_the_number_of_submissions(node: Node) -> None
 
     def peak_bytes() -> int:
         tracemalloc.start()
-        total = sum(map(len, download_zip(node, 1, "family", personal=True, media=True).chunks or ()))
+        total = sum(
+            map(len, download_zip(node, 1, "family", Options(personal=True), media=True).chunks or ())
+        )
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert total > 1_000
@@ -454,7 +350,7 @@ def test_the_single_table_is_the_one_in_the_zip(client: TestClient, node: Node) 
     answer = client.get(f"{URL}.csv")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.content == entries(zipped(node, "family"))["family.csv"]
-    assert answer.content == b"".join(download_table(node, 1, "family", personal=False).chunks or ())
+    assert answer.content == b"".join(download_table(node, 1, "family").chunks or ())
 
 
 def test_what_the_caller_has_is_not_sent_again(client: TestClient) -> None:

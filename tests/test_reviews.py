@@ -107,7 +107,7 @@ def test_lists_and_exports_tell_the_review_state(live, people, tmp_path):
 
     assert listed("reviewState=approved") == ["uuid:1"]
     assert listed("reviewState=received&reviewState=rejected") == ["uuid:2", "uuid:3"]
-    export_form(live.node, 1, "household", tmp_path, personal=False, media=False)
+    export_form(live.node, 1, "household", tmp_path, media=False)
     assert ",approved," in (tmp_path / "household.csv").read_text().splitlines()[1]
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import func, select
 
 from server import drafts, publishing
 from server.exports.folder import export_form
+from server.exports.options import Options
 from server.permissions import Role
 from server.settings import Settings
 from server.store.blobs import Blobs, BlobStoreError, Upload
@@ -67,7 +68,7 @@ def test_files_are_in_s3_before_the_201_and_come_back_in_downloads_and_exports(l
     people, seen = People(live), entries(live)
     for name, content in files.items():
         assert people.get(f"submissions/uuid:1/attachments/{name}", Role.ADMINISTRATOR).content == content
-    export_form(live.node, 1, "household", tmp_path / "out", personal=True, media=True)
+    export_form(live.node, 1, "household", tmp_path / "out", Options(personal=True), media=True)
     kept = {
         path.name: path.read_bytes() for path in (tmp_path / "out" / "media").rglob("*") if path.is_file()
     }

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from server.api import exports, submissions
 from server.api.deps import ActorDep, NodeDep
 from server.api.drafts import find
+from server.api.exports import OptionsDep
 from server.node import Node
 from server.rehearsal import rehearsed
 
@@ -32,11 +33,12 @@ def export_zip(
     actor: ActorDep,
     project_id: int,
     form_id: str,
+    options: OptionsDep,
     attachments: bool = True,
-    personal: bool = False,
+    manifest: bool = False,
 ) -> Response:
     """Export the tests as the form's data would be."""
-    return exports.export_zip(request, apart, actor, project_id, form_id, attachments, personal)
+    return exports.export_zip(request, apart, actor, project_id, form_id, options, attachments, manifest)
 
 
 @router.get("/submissions.csv")
@@ -46,10 +48,10 @@ def export_table(
     actor: ActorDep,
     project_id: int,
     form_id: str,
-    personal: bool = False,
+    options: OptionsDep,
 ) -> Response:
     """Export the tests' own table."""
-    return exports.export_table(request, apart, actor, project_id, form_id, personal)
+    return exports.export_table(request, apart, actor, project_id, form_id, options)
 
 
 @router.get("/submissions")

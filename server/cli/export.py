@@ -19,15 +19,40 @@ def export(
     media: Annotated[
         bool, typer.Option("--media", help="Write the submitted files beside the tables.")
     ] = False,
+    where: Annotated[
+        str, typer.Option("--filter", help="ODK Central's $filter: __system/reviewState eq 'approved'.")
+    ] = "",
+    split: Annotated[
+        bool, typer.Option("--split", help="A column of 0 and 1 for each choice of a select_multiple.")
+    ] = False,
+    group_paths: Annotated[
+        bool, typer.Option("--group-paths/--no-group-paths", help="Put the groups into the titles.")
+    ] = True,
+    deleted_fields: Annotated[
+        bool, typer.Option("--deleted-fields/--newest-fields", help="Also what only older versions ask.")
+    ] = True,
+    empty_columns: Annotated[
+        bool, typer.Option("--empty-columns/--no-empty-columns", help="Also questions that nobody answered.")
+    ] = True,
     data: Data = None,
     project: Project = 1,
     as_json: Json = False,
 ) -> None:
-    """Write one CSV for the form and one for each repeat, in ODK Central's layout."""
+    """Write one CSV for the form and one for each repeat, in ODK Central's layout, with a codebook and a manifest."""
+    from server.cli.bars import bars
     from server.exports.folder import export_form
+    from server.exports.options import Options
 
-    with opened(data) as node:
-        done = export_form(node, project, form, out, personal=personal, media=media)
+    options = Options(
+        personal=personal,
+        filter=where,
+        split=split,
+        group_paths=group_paths,
+        deleted_fields=deleted_fields,
+        empty_columns=empty_columns,
+    )
+    with opened(data) as node, bars() as report:
+        done = export_form(node, project, form, out, options, media=media, report=report)
     files = [{"name": file.name, "rows": file.rows} for file in done.files]
     lines = [f"{out / file.name}: {file.rows} rows" for file in done.files]
     tell(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
-from sqlalchemy import Connection
-
-from server.exports.pages import MediaFile, Scope, iter_pages, open_scope
-from server.exports.rows import csv_bytes
+from server.exports.gathering import Gathered, gather
+from server.exports.names import safe_name
+from server.exports.options import PLAIN, Options
+from server.exports.pages import MediaFile, open_scope
+from server.exports.sinks import FolderSink
+from server.exports.writing import write_documents, write_tables
 from server.node import Node
+from server.progress import Report, unseen
 from server.store.blobs import Blobs
 from server.store.engine import reading
 
@@ -23,7 +26,7 @@ MEDIA = "media"
 
 @dataclass(frozen=True, slots=True)
 class ExportedFile:
-    """A CSV. rows: without the header."""
+    """A file with a table. rows: without the header."""
 
     name: str
     rows: int
@@ -43,48 +46,51 @@ class Export:
 
 
 def export_form(
-    node: Node, project_id: int, form_id: str, out: Path, *, personal: bool = False, media: bool = False
+    node: Node,
+    project_id: int,
+    form_id: str,
+    out: Path,
+    options: Options = PLAIN,
+    *,
+    media: bool = False,
+    report: Report = unseen,
 ) -> Export:
     """Write a form's submissions into `out` (made if missing), as `docs/exports.md` says.
 
-    personal: with the fields flagged P, S or G. media: with the files that the exported fields name.
-    Other files in `out` are left alone. Raises Problem 404.1, OSError.
+    media: with the files that the exported fields name. Other files in `out` are left alone. Raises Problem 404.1,
+    OSError, and those of a filter.
     """
     node.catch_up()
     out.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".export-", dir=out) as staging, reading(node.engine) as connection:
-        scope = open_scope(connection, node, project_id, form_id, personal=personal)
-        export = _write(connection, scope, node.blobs, Path(staging), media=media)
+    with TemporaryDirectory(prefix=".export-", dir=out) as staging:
+        with reading(node.engine) as connection:
+            scope = open_scope(connection, node, project_id, form_id, options)
+            found = gather(connection, scope, Path(staging), media=media, report=report)
+        with closing(found):
+            export = _write(found, node.blobs, Path(staging))
         _publish(Path(staging), out)
     return export
 
 
-def _write(connection: Connection, scope: Scope, blobs: Blobs, folder: Path, *, media: bool) -> Export:
-    names = [scope.file_name(table) for table in scope.tables]
-    counts = [0] * len(names)
+def _write(found: Gathered, blobs: Blobs, folder: Path) -> Export:
+    sink = FolderSink(folder)
+    write_tables(found, sink)
+    tables = tuple(
+        ExportedFile(file.name, one.rows) for file, one in zip(sink.files, found.frames, strict=True)
+    )
+    write_documents(found, sink, f"{safe_name(found.scope.form_id)}.")
+    written, gone = _write_media(blobs, found.media(), folder / MEDIA)
+    return Export(tables, found.scope.cut_off, written, gone)
+
+
+def _write_media(blobs: Blobs, media: Iterable[MediaFile], folder: Path) -> tuple[int, int]:
+    """Copy the blobs that are still here; return how many are, and how many are not."""
     written = gone = 0
-    with ExitStack() as stack:
-        files = [stack.enter_context((folder / name).open("wb")) for name in names]
-        for file, table in zip(files, scope.tables, strict=True):
-            file.write(csv_bytes([table.header]))
-        for page in iter_pages(connection, scope, media=media):
-            for place, rows in enumerate(page.rows):
-                files[place].write(csv_bytes(rows))
-                counts[place] += len(rows)
-            here = _write_media(blobs, page.media, folder / MEDIA)
-            written, gone = written + here, gone + len(page.media) - here
-        for file in files:
-            _sync(file)
-    return Export(tuple(map(ExportedFile, names, counts)), scope.cut_off, written, gone)
-
-
-def _write_media(blobs: Blobs, media: Iterable[MediaFile], folder: Path) -> int:
-    """Copy the blobs that are still here; return how many."""
-    written = 0
     for one in media:
         try:
             chunks = blobs.stream(one.sha256)
         except FileNotFoundError:
+            gone += 1
             continue
         path = folder / one.path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +99,7 @@ def _write_media(blobs: Blobs, media: Iterable[MediaFile], folder: Path) -> int:
                 file.write(chunk)
             _sync(file)
         written += 1
-    return written
+    return written, gone
 
 
 def _publish(staging: Path, out: Path) -> None:

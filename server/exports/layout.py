@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from forms.lineage import FORM, Version, trace
 from forms.schema import Field, FieldType, FormSchema, Node, Repeat
+from server.exports.options import PLAIN, Options
 from server.permissions import PROTECTED
 
 AUDIT = "/meta/audit"
@@ -35,27 +36,30 @@ REPEAT_AFTER = ("PARENT_KEY", "KEY")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One question. is_point: written as four columns. is_file: its answers name files."""
+    """One question. asked: as each version has it, newest first. is_point: written as four columns."""
 
     question: int
     title: str
+    asked: tuple[Field, ...]
     is_point: bool = False
-    is_file: bool = False
+
+    @property
+    def is_file(self) -> bool:
+        """Whether its answers name files."""
+        return any(field.type is FieldType.BINARY for field in self.asked)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One CSV. repeat: its identity, `FORM` for the form itself. suffix: between the form's ID and `.csv`."""
+    """One table. repeat: its identity, `FORM` for the form itself. suffix: between the form's ID and `.csv`.
+
+    name: of the repeat, "" for the form itself.
+    """
 
     repeat: int
     columns: tuple[Column, ...]
     suffix: str = ""
-
-    @property
-    def header(self) -> list[str]:
-        """The column titles, in order."""
-        titles = [title for column in self.columns for title in _titles(column)]
-        return ["SubmissionDate", *titles, *ROOT_AFTER] if self.repeat == FORM else [*titles, *REPEAT_AFTER]
+    name: str = ""
 
     @property
     def width(self) -> int:
@@ -85,21 +89,21 @@ class Layout:
     elsewhere: Mapping[Spot, int]
 
 
-def layout(versions: Sequence[Version], *, personal: bool) -> Layout:
+def layout(versions: Sequence[Version], options: Options = PLAIN) -> Layout:
     """Return the tables of a form.
 
-    versions: all that were published, oldest first. personal: False leaves out what `withheld` names.
+    versions: all that were published, oldest first. Without `options.personal` what `withheld` names is left out.
     """
     traced = trace(versions)
     schemas = [version.schema for version in versions]
-    hidden = frozenset() if personal else withheld(schemas, traced)
+    hidden = frozenset() if options.personal else withheld(schemas, traced)
     placed = [_placed(schema, found) for schema, found in zip(schemas, traced, strict=True)]
     elsewhere = _elsewhere(placed, hidden)
     spots = {
         schema.version: own | {spot: one for spot, one in elsewhere.items() if spot not in own}
         for schema, own in zip(schemas, placed, strict=True)
     }
-    return Layout(_tables(schemas, traced, hidden), spots, elsewhere)
+    return Layout(_tables(schemas, traced, hidden, options), spots, elsewhere)
 
 
 def withheld(schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]]) -> frozenset[int]:
@@ -127,31 +131,39 @@ def withheld(schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]])
 
 
 def _tables(
-    schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]], hidden: frozenset[int]
+    schemas: Sequence[FormSchema],
+    traced: Sequence[Mapping[str, int]],
+    hidden: frozenset[int],
+    options: Options,
 ) -> tuple[Table, ...]:
-    points = _points(schemas, traced)
-    files = {
-        found[field.path]
-        for schema, found in zip(schemas, traced, strict=True)
-        for field in schema.fields
-        if field.type is FieldType.BINARY
-    }
+    newest_first = list(zip(reversed(schemas), reversed(traced), strict=True))
+    asked: dict[int, list[Field]] = {}
+    for schema, found in newest_first:
+        for field in schema.fields:
+            asked.setdefault(found[field.path], []).append(field)
     columns: dict[int, dict[int, Column]] = {FORM: {}}
     names: dict[int, str] = {}
-    for schema, found in zip(reversed(schemas), reversed(traced), strict=True):
+    for schema, found in newest_first if options.deleted_fields else newest_first[:1]:
         for node, repeats in _places(schema.children, ()):
             one, around = found[node.path], repeats[-1] if repeats else ""
             if isinstance(node, Repeat):
                 columns.setdefault(one, {})
                 names.setdefault(one, node.name)
             elif one not in hidden:
-                title = node.path.removeprefix(f"{around}/").replace("/", "-")
+                path = node.path.removeprefix(f"{around}/").replace("/", "-")
+                title = path if options.group_paths else node.name
                 own = columns[found[around] if around else FORM]
-                own.setdefault(one, Column(one, title, one in points, one in files))
+                own.setdefault(one, Column(one, title, tuple(asked[one]), _is_point(asked[one])))
     suffixes = _suffixes(names)
     return tuple(
-        Table(repeat, _unlike(own.values()), suffixes.get(repeat, "")) for repeat, own in columns.items()
+        Table(repeat, _unlike(own.values()), suffixes.get(repeat, ""), names.get(repeat, ""))
+        for repeat, own in columns.items()
     )
+
+
+def _is_point(asked: Iterable[Field]) -> bool:
+    """A geopoint in every version that has it: splitting a text would spread it over four columns."""
+    return all(field.type is FieldType.GEOPOINT for field in asked)
 
 
 def _placed(schema: FormSchema, found: Mapping[str, int]) -> dict[Spot, int]:
@@ -171,16 +183,6 @@ def _elsewhere(placed: Sequence[Mapping[Spot, int]], hidden: frozenset[int]) -> 
     return {spot: one for spot, one in kept.items() if spot not in secret}
 
 
-def _points(schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]]) -> frozenset[int]:
-    """What is a geopoint in every version that has it: splitting a text would spread it over four columns."""
-    types = {
-        (found[field.path], field.type is FieldType.GEOPOINT)
-        for schema, found in zip(schemas, traced, strict=True)
-        for field in schema.fields
-    }
-    return frozenset(one for one, is_point in types if is_point and (one, False) not in types)
-
-
 def _places(
     nodes: tuple[Node, ...], repeats: tuple[str, ...]
 ) -> Iterator[tuple[Field | Repeat, tuple[str, ...]]]:
@@ -192,13 +194,6 @@ def _places(
         if isinstance(node, Repeat):
             yield node, repeats
         yield from _places(node.children, (*repeats, node.path) if isinstance(node, Repeat) else repeats)
-
-
-def _titles(column: Column) -> Iterator[str]:
-    if column.is_point:
-        yield from (f"{column.title}-{part}" for part in POINT_PARTS)
-    else:
-        yield column.title
 
 
 def _unlike(columns: Iterable[Column]) -> tuple[Column, ...]:

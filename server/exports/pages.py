@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 from sqlalchemy import Connection
 
 from server import projection
+from server.exports.conditions import condition
 from server.exports.layout import Layout, Table, layout
 from server.exports.names import folder_name, own_names, safe_name
+from server.exports.options import Options
 from server.exports.rows import Reader, Row, reader
 from server.node import Node
 from server.problems import Problem
@@ -20,6 +22,7 @@ from server.store.submissions import StoredAttachment, StoredSubmission
 
 PAGE_ROWS = 100
 """A submission has up to 8 MB of texts: small pages bound the memory and cost 3 µs a submission."""
+KEYS_TOLD = 1000
 
 NOT_DECRYPTED = "not decrypted"
 NOT_HERE = "missing encrypted form data"
@@ -27,11 +30,17 @@ NOT_HERE = "missing encrypted form data"
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is exported: a form as it stood when the journal had come to `cut_off`."""
+    """What is exported: a form as it stood when the journal had come to `cut_off`.
+
+    versions: name and SHA-256 of each that was published, oldest first. languages: of any of them.
+    """
 
     project_id: int
     form_id: str
+    options: Options
     layout: Layout
+    versions: tuple[tuple[str, str], ...]
+    languages: tuple[str, ...]
     cut_off: int
 
     @property
@@ -39,9 +48,9 @@ class Scope:
         """The form's own first."""
         return self.layout.tables
 
-    def file_name(self, table: Table) -> str:
-        """`FORM.csv`, `FORM-repeat.csv`."""
-        return f"{safe_name(self.form_id)}{safe_name(table.suffix) if table.suffix else ''}.csv"
+    def name(self, table: Table) -> str:
+        """`FORM`, `FORM-repeat`: what a table's file is called, without its ending."""
+        return safe_name(self.form_id) + (safe_name(table.suffix) if table.suffix else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +69,42 @@ class Page:
     media: tuple[MediaFile, ...]
 
 
-def open_scope(connection: Connection, node: Node, project_id: int, form_id: str, *, personal: bool) -> Scope:
+@dataclass(slots=True)
+class Left:
+    """Records that were left out for one reason. keys: the first of them."""
+
+    count: int = 0
+    keys: list[str] = field(default_factory=list)
+
+    def add(self, key: str) -> None:
+        self.count += 1
+        if self.count <= KEYS_TOLD:
+            self.keys.append(key)
+
+
+def open_scope(connection: Connection, node: Node, project_id: int, form_id: str, options: Options) -> Scope:
     """Return what there is to export. Raises Problem 404.1 for a form that was never published."""
     versions = forms.read_versions(connection, node.schemas, project_id, form_id)
     if not versions:
         raise Problem(404.1, "There is no such form in this project.")
-    found = layout(versions, personal=personal)
-    return Scope(project_id, form_id, found, journal.cursor(connection, projection.CURSOR))
+    found = layout(versions, options)
+    published = forms.list_versions(connection, project_id, form_id)
+    names = tuple((one.version, one.sha256) for one in published)
+    languages = tuple({name: None for one in reversed(versions) for name in one.schema.languages})
+    cut_off = journal.cursor(connection, projection.CURSOR)
+    return Scope(project_id, form_id, options, found, names, languages, cut_off)
 
 
-def iter_pages(connection: Connection, scope: Scope, *, media: bool) -> Iterator[Page]:
-    """Yield all submissions in order of first receipt, one page in memory at a time."""
+def iter_pages(
+    connection: Connection, scope: Scope, *, media: bool, left: dict[str, Left] | None = None
+) -> Iterator[Page]:
+    """Yield all submissions in order of first receipt, one page in memory at a time.
+
+    left: takes what the filter leaves out. Raises Problem 400.18, 501.4, 501.5 for a filter.
+    """
     readers: dict[str | None, Reader] = {}
     sealed = [""] * scope.tables[0].width
+    wanted = condition(scope.options.filter) if scope.options.filter else None
     after = 0
     while found := submissions.list_submissions(
         connection, scope.project_id, scope.form_id, after, PAGE_ROWS
@@ -80,6 +112,10 @@ def iter_pages(connection: Connection, scope: Scope, *, media: bool) -> Iterator
         rows: tuple[list[Row], ...] = tuple([] for _ in scope.tables)
         files: list[MediaFile] = []
         for one in found:
+            if wanted and not wanted(one):
+                if left is not None:
+                    left.setdefault("filter", Left()).add(one.instance_id)
+                continue
             names: set[str] = set()
             if one.encrypted:
                 cells, status = sealed, _sealed_status(connection, one)

@@ -108,6 +108,16 @@ def iter_submissions(connection: Connection, project_id: int, form_id: str) -> I
         after = page[-1].position
 
 
+def iter_deleted(connection: Connection, project_id: int, form_id: str) -> Iterator[str]:
+    """Yield the instanceIDs of a form's deleted submissions in order of first receipt."""
+    query = (
+        select(submission.c.instance_id)
+        .where(*of_form(submission, (project_id, form_id)), submission.c.is_deleted.is_(True))
+        .order_by(submission.c.position)
+    )
+    yield from connection.execute(query).scalars()
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAttachment:
     """A file of a submission. instance_id: of the revision that it came with."""

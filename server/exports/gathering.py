@@ -1,0 +1,85 @@
+"""A form's submissions out of the store, ready to be written: one short reading transaction, rows on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
+
+import orjson
+from sqlalchemy import Connection
+
+from server.exports.frames import Frame, frame, watch
+from server.exports.pages import Left, MediaFile, Scope, iter_pages
+from server.exports.spool import Spool
+from server.progress import Report, unseen
+from server.store import quarantine, submissions
+from server.store.forms import iso
+from server.store.journal import chain_hash, read_entry
+from server.store.tallies import tally
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What is about to be written. chain, stamp: hash and time of the journal at the cut-off. left: see `Left`, by why.
+
+    files: on disk until it is closed; wanted: which media.
+    """
+
+    scope: Scope
+    chain: str
+    time: str
+    frames: tuple[Frame, ...] = ()
+    left: dict[str, Left] = field(default_factory=dict)
+    quarantined: int = 0
+    wanted: BinaryIO | None = None
+    files: ExitStack = field(default_factory=ExitStack)
+
+    def media(self) -> Iterator[MediaFile]:
+        """Yield the files that the exported answers name."""
+        if self.wanted:
+            self.wanted.seek(0)
+            for line in self.wanted:
+                yield MediaFile(*orjson.loads(line))
+
+    def close(self) -> None:
+        """Let go of the disk."""
+        self.files.close()
+
+
+def gather(
+    connection: Connection, scope: Scope, folder: Path, *, media: bool = False, report: Report = unseen
+) -> Gathered:
+    """Read everything that the scope names into files of `folder` that have no name. Raises Problem, OSError."""
+    head = read_entry(connection, scope.cut_off)
+    found = Gathered(scope, chain_hash(connection, scope.cut_off).hex(), iso(head.stamp))
+    try:
+        _read(connection, found, folder, media=media, report=report)
+    except BaseException:
+        found.close()
+        raise
+    return found
+
+
+def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool, report: Report) -> None:
+    scope, form = found.scope, (found.scope.project_id, found.scope.form_id)
+    spools = [Spool(folder, table, scope.name(table)) for table in scope.tables]
+    for spool in spools:
+        found.files.callback(spool.close)
+        watch(spool, scope.options)
+    if media:
+        found.wanted = found.files.enter_context(TemporaryFile(dir=folder))  # noqa: SIM115
+    advance = report("reading", tally(connection, form).submissions)
+    for page in iter_pages(connection, scope, media=media, left=found.left):
+        for spool, rows in zip(spools, page.rows, strict=True):
+            spool.add(rows)
+        if found.wanted:
+            found.wanted.writelines(orjson.dumps([one.path, one.sha256]) + b"\n" for one in page.media)
+        advance(len(page.rows[0]))
+    for one in submissions.iter_deleted(connection, *form):
+        found.left.setdefault("deleted", Left()).add(one)
+    found.quarantined = len(quarantine.list_quarantined(connection, *form))
+    found.frames = tuple(frame(spool, scope.options) for spool in spools)

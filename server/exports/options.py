@@ -1,0 +1,39 @@
+"""What an export is asked for: the same options for the same state give the same bytes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Format(StrEnum):
+    """How the tables are written."""
+
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One export's options; those left out give what `docs/exports.md` promises of a plain export.
+
+    personal: with the questions flagged P, S or G. filter: as ODK Central's `$filter`, "" for all records.
+    split: a select_multiple gives a column of 0 and 1 for each choice too. group_paths: False leaves the groups out of the
+    titles. deleted_fields: False gives only what the newest version asks. empty_columns: False leaves out questions that
+    nobody answered.
+    """
+
+    format: Format = Format.CSV
+    personal: bool = False
+    filter: str = ""
+    split: bool = False
+    group_paths: bool = True
+    deleted_fields: bool = True
+    empty_columns: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """All options by name."""
+        return asdict(self)
+
+
+PLAIN = Options()

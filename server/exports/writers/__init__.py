@@ -1,0 +1,1 @@
+"""Tables as files of each format: every writer takes frames and fills outputs."""

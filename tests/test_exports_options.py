@@ -1,0 +1,180 @@
+"""What may be asked of an export: Central's options mean what they mean there, and the manifest reconciles."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from exporting import FAMILY, FAMILY_ONE, exported_with, publish_sheet, store, xml, zipped_with
+from sqlalchemy import text
+
+from server.exports.conditions import condition
+from server.exports.layout import ROOT_AFTER
+from server.exports.options import Options
+from server.node import Node
+from server.problems import Problem
+from server.store.engine import reading, writing
+from server.store.submissions import iter_submissions
+
+GROWN = "| survey |\n| | type | name | label |\n{}| settings |\n| | form_id | version |\n| | grown | {} |\n"
+
+
+def table(files: dict[str, bytes], name: str) -> pd.DataFrame:
+    return pd.read_csv(io.BytesIO(files[name]), dtype=str, keep_default_na=False)
+
+
+def review(node: Node, number: int, state: str) -> None:
+    with writing(node.engine) as connection:
+        connection.execute(
+            text("UPDATE submission SET review_state = :state WHERE instance_id = :name"),
+            {"state": state, "name": f"uuid:{number}"},
+        )
+
+
+@pytest.fixture
+def family(node: Node) -> Node:
+    publish_sheet(node, FAMILY)
+    store(node, xml("family", 1, FAMILY_ONE), xml("family", 2, "<needs>water  food</needs>"))
+    store(node, xml("family", 3, "<head>Eve</head>"))
+    return node
+
+
+def test_select_multiples_are_split_by_the_answers_given(family: Node) -> None:
+    read = table(zipped_with(family, "family", Options(split=True)), "family.csv")
+    split = ["needs", "needs/food", "needs/shelter", "needs/water"]
+    assert [name for name in read if name.startswith("needs")] == split
+    assert read[split].to_numpy().tolist() == [
+        ["food shelter", "1", "1", "0"],
+        ["water  food", "1", "0", "1"],
+        ["", "0", "0", "0"],
+    ]
+
+
+def test_a_sealed_record_says_nothing_in_split_columns(family: Node) -> None:
+    store(
+        family,
+        b'<data id="family" version="1" encrypted="yes"><base64EncryptedKey>a2V5</base64EncryptedKey>'
+        b"<encryptedXmlFile>s.enc</encryptedXmlFile><meta><instanceID>uuid:9</instanceID></meta></data>",
+    )
+    read = table(zipped_with(family, "family", Options(split=True)), "family.csv")
+    assert read["needs/food"].tolist() == ["1", "1", "0", ""]
+
+
+def test_groups_are_left_out_of_the_titles(family: Node) -> None:
+    read = table(zipped_with(family, "family", Options(group_paths=False)), "family.csv")
+    assert [name for name in read if name in {"street", "place-Latitude", "instanceID", "home-street"}] == [
+        "street",
+        "place-Latitude",
+        "instanceID",
+    ]
+
+
+def test_only_the_newest_version_s_fields_come_when_deleted_ones_are_not_wanted(node: Node) -> None:
+    publish_sheet(node, GROWN.format("| | text | old | O |\n| | text | both | B |\n", 1))
+    publish_sheet(node, GROWN.format("| | text | both | B |\n| | text | new | N |\n", 2))
+    store(node, xml("grown", 1, "<old>o</old><both>b</both>"))
+    read = table(zipped_with(node, "grown", Options(deleted_fields=False)), "grown.csv")
+    assert list(read)[1:4] == ["both", "new", "meta-instanceID"]
+    assert "old" not in read
+
+
+def test_questions_that_nobody_answered_are_left_out_on_request(node: Node) -> None:
+    publish_sheet(node, FAMILY)
+    store(node, xml("family", 1, "<needs>food</needs><home><place>1 2</place></home>"))
+    files = zipped_with(node, "family", Options(empty_columns=False))
+    asked = ["home-place-Latitude", "home-place-Longitude", "needs", "meta-instanceID"]
+    assert list(table(files, "family.csv")) == ["SubmissionDate", *asked, *ROOT_AFTER]
+    assert files["family-child.csv"] == b"PARENT_KEY,KEY\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("__system/reviewState eq 'approved'", [1]),
+        ("__system/reviewState ne 'approved'", [2, 3]),
+        ("__system/reviewState eq null", [3]),
+        ("not (__system/reviewState eq null) and __system/submitterId eq 7", [1, 2]),
+        ("__system/submissionDate ge 2020-01-01T00:00:00.000Z", [1, 2, 3]),
+        ("__system/submissionDate lt '2020-01-01'", []),
+        ("year($root/Submissions/__system/submissionDate) gt 2020", [1, 2, 3]),
+        ("__system/reviewState eq 'rejected' or __system/reviewState eq 'approved'", [1, 2]),
+        ("__system/updatedAt gt 2020-01-01", []),
+        ("not (__system/updatedAt gt 2020-01-01)", []),
+    ],
+)
+def test_a_filter_means_what_it_means_in_central(family: Node, asked: str, found: list[int]) -> None:
+    review(family, 1, "approved")
+    review(family, 2, "rejected")
+    with reading(family.engine) as connection:
+        wanted = [
+            one.instance_id for one in iter_submissions(connection, 1, "family") if condition(asked)(one)
+        ]
+    assert wanted == [f"uuid:{number}" for number in found]
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ("__system/reviewState eq", 400.18),
+        ("(__system/reviewState eq 'x'", 400.18),
+        ("__system/reviewState eq 'x' 'y'", 400.18),
+        ("__system/submissionDate gt 2020-13-45", 400.18),
+        ("\x00", 400.18),
+        ("(" * 3000, 400.18),
+        ("(" * 500 + "null" + ")" * 500, 400.18),
+        ("age gt 5", 501.5),
+        ("__system/submissionDate lt now()", 501.4),
+    ],
+)
+def test_a_filter_that_cannot_be_meant_is_refused(asked: str, code: float) -> None:
+    with pytest.raises(Problem) as caught:
+        condition(asked)
+    assert caught.value.code == code
+
+
+def test_the_manifest_reconciles_with_the_files(family: Node, tmp_path: Path) -> None:
+    review(family, 1, "approved")
+    with writing(family.engine) as connection:
+        connection.exec_driver_sql("UPDATE submission SET is_deleted = true WHERE instance_id = 'uuid:3'")
+    wanted = Options(filter="__system/reviewState eq 'approved'", split=True)
+    exported_with(family, "family", tmp_path, wanted)
+    manifest = json.loads((tmp_path / "family.manifest.json").read_bytes())
+    assert manifest["records"] == {
+        "exported": 1,
+        "excluded": [
+            {"why": "deleted", "count": 1, "keys": ["uuid:3"]},
+            {"why": "filter", "count": 1, "keys": ["uuid:2"]},
+        ],
+        "quarantined": 0,
+    }
+    assert manifest["options"]["split"] is True
+    for file in manifest["files"]:
+        content = (tmp_path / file["name"]).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (file["bytes"], file["sha256"])
+    for one in manifest["tables"]:
+        with (tmp_path / f"{one['name']}.csv").open(newline="") as file:
+            assert len(list(csv.DictReader(file))) == one["rows"]
+
+
+def test_the_codebook_explains_every_column_and_choice(family: Node) -> None:
+    files = zipped_with(family, "family", Options(split=True, personal=True), documents=True)
+    book = table(files, "codebook.csv")
+    for name in ("family", "family-child", "family-toy"):
+        columns = list(table(files, f"{name}.csv"))
+        explained = book[book["table"] == name]
+        assert list(dict.fromkeys(explained["column"])) == columns
+    head = book[book["column"] == "head"].iloc[0]
+    assert (head["type"], head["question"], head["flags"], head["label::default"]) == (
+        "text",
+        "/head",
+        "P",
+        "Who?",
+    )
+    needs = book[book["column"] == "needs"]
+    assert needs["choice"].tolist() == ["", "food", "shelter"]
+    assert needs["label::default"].tolist() == ["What?", "Food", "Shelter"]
