@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,7 +20,7 @@ from server.settings import Settings
 from server.store import identity
 from server.store.blobs import Blobs
 from server.store.engine import migrate, open_engine, reading, sqlite_file, writing
-from server.store.forms import KnownForms, Schemas
+from server.store.forms import KnownForms, Media, Schemas
 from server.sweeping import sweep
 
 LOCK_FILE = "server.lock"
@@ -43,6 +43,7 @@ class Node:
         self.schemas = Schemas(self.blobs)
         self.authenticator = Authenticator(self.engine)
         self.known_forms = KnownForms(self.engine)
+        self._files_here: set[str] = set()
 
     def test_blobs(self, draft_id: str = "") -> Blobs:
         """Return where the files of a draft's tests are; without an id, the place that holds one for each draft."""
@@ -58,6 +59,12 @@ class Node:
     def keys(self) -> Keys:
         """What this node signs with, and opens what was sealed to it."""
         return Keys(self.secret)
+
+    def has_files(self, media: Iterable[Media]) -> bool:
+        """Return whether the bytes of these files are here: by relay they come after what names them."""
+        wanted = {one.sha256 for one in media if one.sha256} - self._files_here
+        self._files_here.update(filter(self.blobs.has, wanted))
+        return wanted <= self._files_here
 
     def catch_up(self, until: int | None = None) -> None:
         """Bring the state up to the newest entry, so that who just wrote sees it."""

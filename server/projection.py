@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache, partial
 from itertools import takewhile
 from typing import Any
@@ -122,6 +122,15 @@ def join(engine: Engine, schemas: forms.Schemas) -> bool:
             for change in changes:
                 change(connection)
     return True
+
+
+def join_by_lists(engine: Engine, schemas: forms.Schemas, digests: Collection[str]) -> None:
+    """Derive again what was joined by forms that read lists of these SHA-256, whose bytes are here only now."""
+    with writing(engine) as connection:
+        position = journal.cursor(connection, CURSOR)
+        for form in forms.list_reading(connection, digests):
+            for change in arrivals.joined_again(connection, form, _sources(connection, schemas), position):
+                change(connection)
 
 
 def lag(engine: Engine) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 import zipfile
@@ -16,8 +17,9 @@ from test_api_conflicts import Desk, answers
 from server import projection
 from server.evolution import Consent
 from server.publishing import publish, set_media
-from server.store import submissions
-from server.store.engine import reading
+from server.store import journal, submissions
+from server.store.engine import reading, writing
+from sync.journal import Fact, Kind
 
 FORM = """
 | survey |
@@ -94,6 +96,24 @@ def test_a_decision_about_a_question_holds_after_the_question_was_renamed(live, 
     tell(live, "d", "<females>3</females><size>9</size>", "c", root='id="f" version="2"')
     assert desk.get("conflicts") == []
     assert [(row["females"], row["size"]) for row in shown(desk)] == [("7", "9")]
+
+
+def test_a_list_that_is_named_before_its_bytes_are_here_counts_once_they_are(live, desk):
+    tell(live, "a", "<size>1</size>")
+    tell(live, "b", "<size>1</size><area>a</area><place>Zaranj</place>", "a")
+    tell(live, "c", "<size>1</size><area>b</area><place>Milak</place>", "a")
+    desk.post(f"conflicts/{desk.only()['id']}/resolve", seen=desk.only()["seen"], policy="first")
+    late = b"code,name\na,Zaranj city\n"
+    digest = hashlib.sha256(late).hexdigest()
+    detail = {"form_id": "f", "name": "places.csv", "sha256": digest, "md5": "", "size": len(late)}
+    with writing(live.node.engine) as connection:
+        journal.append(connection, [Fact(Kind.FORM_MEDIA, 1, None, orjson.dumps(detail))])
+    assert [row["place"] for row in shown(desk)] == ["Milak"]
+    assert b"<formID>f<" not in live.client.get(f"{live.tablet_url}/formList").content
+    live.node.blobs.put(late)
+    projection.join_by_lists(live.node.engine, live.node.schemas, {digest})
+    assert [row["place"] for row in shown(desk)] == ["Zaranj city"]
+    assert live.client.get(f"{live.tablet_url}/formList").content.count(b"<formID>f<") == 1
 
 
 def shown(desk: Desk, table: str = "f", **params: Any) -> list[dict[str, str]]:

@@ -44,21 +44,18 @@ tests = APIRouter()
 
 @router.get("/projects/{project_id}/formList")
 def form_list(request: Request, project_id: int) -> Response:
-    """List the current version of each form that this account may fill."""
+    """List the current version of each form that this account may fill, once the files that it reads are here."""
     node = _admit(request, project_id)
     with reading(node.engine) as connection:
         if not forms.project_exists(connection, project_id):
             raise Problem(404.1, "There is no such project here.")
         states = form_states.list_states(connection, project_id)
-        listed = [
-            (
-                one,
-                bool(forms.list_media(connection, project_id, one.form_id))
-                or bool(entity_lists.list_read(connection, node.schemas, one)),
-            )
-            for one in forms.list_current(connection, project_id)
-            if states.get(one.form_id, FormState.OPEN) is FormState.OPEN
-        ]
+        listed = []
+        for one in forms.list_current(connection, project_id):
+            media = forms.list_media(connection, project_id, one.form_id)
+            if states.get(one.form_id, FormState.OPEN) is FormState.OPEN and node.has_files(media):
+                has_media = bool(media) or bool(entity_lists.list_read(connection, node.schemas, one))
+                listed.append((one, has_media))
     return _list(request, (_form_entry(request, one, has_media) for one, has_media in listed))
 
 
