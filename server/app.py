@@ -21,6 +21,7 @@ from forms.errors import FormError
 from server import health
 from server.api import (
     app_users,
+    cleaning,
     conflicts,
     datasets,
     diffs,
@@ -147,6 +148,7 @@ class Application:
         app.include_router(datasets.router, prefix="/v1")
         app.include_router(entities.router, prefix="/v1")
         app.include_router(reviews.router, prefix="/v1")
+        app.include_router(cleaning.router, prefix="/v1")
         app.include_router(removals.router, prefix="/v1")
         app.include_router(posts.router, prefix="/v1")
         app.include_router(health.router)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from forms.cells import Cells, path_of
+from forms.cells import Cells, is_row, path_of
 from forms.schema import IDENTITY, Field, Node
 from server.merging import FormLine
 from server.permissions import PROTECTED
@@ -21,6 +21,10 @@ class Veil:
     def hides(self, path: str) -> bool:
         """Whether the answer at a path of the form stays hidden; what no version of the form knows does."""
         return self.open_paths is not None and path not in self.open_paths
+
+    def hides_cell(self, cell: str) -> bool:
+        """Whether what a cell says stays hidden; that a row or a record is there is no answer."""
+        return bool(cell) and not is_row(cell) and self.hides(path_of(cell))
 
     def answers(self, cells: Cells) -> dict[str, str | None]:
         """Return cells as people read them: a select_multiple as one answer, None for what is hidden."""

@@ -38,6 +38,7 @@ class Action(StrEnum):
     READ_ENTITIES = "read entities"
     WRITE_ENTITIES = "change entities"
     REVIEW = "review submissions"
+    CLEAN = "clean answers"
     DELETE_SUBMISSIONS = "delete submissions"
     ERASE = "erase submissions"
     READ_QUARANTINE = "read the quarantine"
@@ -71,6 +72,7 @@ COORDINATORS = TABLETS | {
     Action.RESOLVE_CONFLICTS,
     Action.EDIT_SUBMISSIONS,
     Action.REVIEW,
+    Action.CLEAN,
     Action.DELETE_SUBMISSIONS,
     Action.READ_QUARANTINE,
     Action.READ_ENTITIES,

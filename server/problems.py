@@ -29,6 +29,7 @@ TITLES = {
     400.28: "The entity has faults",
     400.31: "The decision does not suit the records",
     400.32: "There is no conflict",
+    400.33: "The cleaning log has faults",
     401.2: "Not signed in",
     403.1: "Not allowed",
     403.2: "The password must be changed first",

@@ -23,6 +23,7 @@ from server.store import (
     accounts,
     arrival_rows,
     arrivals,
+    cleaning,
     datasets,
     entity_arrivals,
     erasures,
@@ -36,11 +37,11 @@ from server.store import (
 )
 from server.store.arrival_rows import NewRevision
 from server.store.arrivals import Sources
-from server.store.dialect import insert_ignore
+from server.store.dialect import insert_earliest, insert_ignore
 from server.store.engine import reading, writing
 from server.store.journal import Record
 from server.store.submissions import FormKey
-from server.store.tables import STATE, comment
+from server.store.tables import STATE, cleaning_entry, comment
 from server.store.troubles import STORE_TROUBLE
 from sync.journal import Kind
 
@@ -56,6 +57,7 @@ ARRIVED = frozenset(
         Kind.REVIEW,
         Kind.COMMENT,
         Kind.ENTITY,
+        Kind.CLEANING,
     }
 )
 READ = frozenset({Kind.SUBMISSION, Kind.DECISION})
@@ -202,7 +204,7 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
 
 def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: list[Record]) -> list[Change]:
     revisions, attachments, reviewed, comments, quarantined, released = [], [], [], [], [], []
-    entities = []
+    entities, cleaned = [], []
     find = cache(partial(schemas.find, connection))
     arrived = [(record, orjson.loads(record.detail)) for record in records if record.detail]
     late = erasures.find_late(connection, arrived)
@@ -224,6 +226,8 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
                 reviewed.append(reviews.review_row(record, detail))
             case Kind.COMMENT:
                 comments.append(reviews.comment_row(record, detail))
+            case Kind.CLEANING:
+                cleaned += cleaning.entry_rows(record, detail)
             case Kind.ENTITY:
                 entities.append(entity_arrivals.row_of_person(record, detail))
             case _:
@@ -236,6 +240,7 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
     return [
         *arrivals.changes(connection, revisions, attachments, reviewed, quarantined, released, sources, last),
         partial(insert_ignore, table=comment, rows=comments),
+        partial(insert_earliest, table=cleaning_entry, rows=cleaned),
         *entity_arrivals.changes(connection, entities),
         partial(erasures.drop_late, late=[one for one in arrived if one[0].position in late]),
     ]

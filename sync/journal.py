@@ -32,6 +32,7 @@ class Kind(StrEnum):
     FORM_STATE = "form_state"
     APP_USER = "app_user"
     ENTITY = "entity"
+    CLEANING = "cleaning"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ def digest_of(fact: Fact) -> str:
 
 
 NAMES = st.sampled_from("aabbcd")
-DEEDS = st.sampled_from(["edit", "edit", "delete", "restore", "undo", *"rrcdde"])
+DEEDS = st.sampled_from(["edit", "edit", "delete", "restore", "undo", *"rrcldde"])
 
 
 @st.composite
@@ -115,6 +115,12 @@ def facts(draw: st.DrawFn) -> list[Fact]:
                 done.append(said(Kind.REVIEW, instance_id=name, state=state, upon=upon, id=f"r{number}"))
             case "c":
                 done.append(said(Kind.COMMENT, instance_id=name, body="x", id=f"c{number}"))
+            case "l":
+                changed = {"kind": "change", "cell": "/count", "new": "7", "version": "1", "undoes": ""}
+                rest = dict.fromkeys(("old", "base", "reason", "check_id"), "")
+                whole = changed | rest | {"supersedes": [], "remarks": {}}
+                facts = {"instance_id": name, "batch": f"l{number}", "entries": [whole]}
+                done.append(said(Kind.CLEANING, **facts))
             case "d":
                 names = draw(st.sampled_from(["ab", "ab", "ac", "abc"]))
                 holds = draw(st.booleans())

@@ -11,6 +11,7 @@ from sqlmodel import SQLModel
 
 from server.store.tables import (
     accounts,
+    cleaning,
     drafts,
     entities,
     erasures,
@@ -21,7 +22,18 @@ from server.store.tables import (
     submissions,
 )
 
-__all__ = ["accounts", "drafts", "entities", "erasures", "facts", "forms", "posts", "reviews", "submissions"]
+__all__ = [
+    "accounts",
+    "cleaning",
+    "drafts",
+    "entities",
+    "erasures",
+    "facts",
+    "forms",
+    "posts",
+    "reviews",
+    "submissions",
+]
 
 # Statements are written over these (SQLAlchemy Core); the classes above say what the columns hold.
 node = SQLModel.metadata.tables["node"]
@@ -52,6 +64,7 @@ review = SQLModel.metadata.tables["review"]
 comment = SQLModel.metadata.tables["comment"]
 distinction = SQLModel.metadata.tables["distinction"]
 key_conflict = SQLModel.metadata.tables["key_conflict"]
+cleaning_entry = SQLModel.metadata.tables["cleaning_entry"]
 erased = SQLModel.metadata.tables["erased"]
 dropped_blob = SQLModel.metadata.tables["dropped_blob"]
 erasing = SQLModel.metadata.tables["erasing"]
@@ -83,6 +96,7 @@ STATE = (
     comment,
     distinction,
     key_conflict,
+    cleaning_entry,
     erased,
     erasing,
     app_user,

@@ -1,0 +1,192 @@
+"""The cleaning log of a form: reading it, adding to it, changing many records at once, and taking back.
+
+Answers flagged personal, sensitive or restricted are null for who may not export them, and only others clean them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from server import bulk_cleaning, cleaning
+from server.api.cleaning_json import describe_faults, describe_log, describe_plan
+from server.api.deps import ActorDep, NodeDep, admit, get_form
+from server.bulk_cleaning import Edit
+from server.cleaning import Wish
+from server.permissions import Action, Actor, may
+from server.problems import Problem
+from server.store.engine import reading
+from sync.cleaning import EntryKind
+
+PAGE = 100
+PAGE_MAX = 1000
+ENTRIES_MAX = 10_000
+
+router = APIRouter(prefix="/projects/{project_id}/forms/{form_id}/cleaning", tags=["cleaning"])
+
+Reason = Annotated[str, Field(max_length=2000)]
+Asked = Annotated[EntryKind, Field(description="All but undo.")]
+
+
+class NewEntry(BaseModel):
+    """One line. field: the question by path or name, `needs/water` for a choice. row: of a repeat, as an export's KEY
+    has it, its number or its key. old: what was seen; the line is refused when the record says something else.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    instanceId: str  # noqa: N815  (Central's name)
+    kind: Asked
+    field: str = ""
+    row: str = ""
+    new: str = ""
+    old: str | None = None
+    reason: Reason = ""
+    checkId: str = ""  # noqa: N815
+
+    def wish(self, number: int) -> Wish:
+        """Return it as the log takes it."""
+        return Wish(
+            number,
+            self.instanceId,
+            self.kind,
+            self.field,
+            self.row,
+            self.new,
+            self.old,
+            self.reason,
+            self.checkId,
+        )
+
+
+class NewEntries(BaseModel):
+    """Lines to enter as one batch. partial: enter those without a fault; else one fault stops all."""
+
+    model_config = ConfigDict(extra="forbid")
+    entries: list[NewEntry] = Field(min_length=1, max_length=ENTRIES_MAX)
+    partial: bool = False
+
+    @model_validator(mode="after")
+    def _undoes_nothing(self) -> NewEntries:
+        if any(one.kind is EntryKind.UNDO for one in self.entries):
+            raise ValueError("To take back an entry, POST to undo.")
+        return self
+
+
+class Bulk(BaseModel):
+    """To preview: where (an expression, as `${size} > 20`), what to do, and new or formula. To apply: the token."""
+
+    model_config = ConfigDict(extra="forbid")
+    where: str = ""
+    kind: Asked = EntryKind.CHANGE
+    field: str = ""
+    new: str = ""
+    formula: str = ""
+    reason: Reason = ""
+    checkId: str = ""  # noqa: N815
+    token: str = ""
+
+
+class Undoing(BaseModel):
+    """What to take back: a batch, or entries by id."""
+
+    model_config = ConfigDict(extra="forbid")
+    batch: str = ""
+    ids: list[str] = Field(default=[], max_length=ENTRIES_MAX)
+    reason: Reason = ""
+
+
+@router.get("")
+def list_cleaning(
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    form_id: str,
+    batch: str = "",
+    instanceId: str = "",  # noqa: N803  (Central's name)
+    after: Annotated[str, Query(pattern=r"^(\d{1,19}\.[0-9a-f]{32})?$")] = "",
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
+) -> dict[str, Any]:
+    """List one page of the log, oldest first, with what became of each entry. after: the `position` of the last seen.
+
+    count and sha256 name the whole log, as an export of the clean view does.
+    """
+    admit(node, actor, Action.READ_SUBMISSIONS, project_id)
+    get_form(node, project_id, form_id)
+    stamp, _, name = after.partition(".")
+    return describe_log(
+        node,
+        (project_id, form_id),
+        after=(int(stamp or 0), name),
+        limit=limit,
+        batch=batch,
+        instance_id=instanceId,
+        personal=_sees_all(actor, project_id),
+    )
+
+
+@router.post("")
+def add_entries(
+    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, new: NewEntries
+) -> dict[str, Any]:
+    """Enter lines as one batch. A fault stops all (400.33, with details) unless `partial`."""
+    admit(node, actor, Action.CLEAN, project_id)
+    get_form(node, project_id, form_id)
+    wishes = [one.wish(number) for number, one in enumerate(new.entries)]
+    with reading(node.engine) as connection:
+        plan = cleaning.plan(
+            connection, node, (project_id, form_id), wishes, personal=_sees_all(actor, project_id)
+        )
+    if plan.faults and not new.partial:
+        raise Problem(
+            400.33,
+            f"{len(plan.faults)} of {len(wishes)} lines cannot be entered; nothing was.",
+            extra={"faults": describe_faults(plan.faults)},
+        )
+    return _entered(cleaning.record(node, actor, plan), plan)
+
+
+@router.post("/bulk")
+def change_many(
+    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, bulk: Bulk, preview: bool = False
+) -> dict[str, Any]:
+    """Preview one change to many records, or apply exactly what a preview showed."""
+    admit(node, actor, Action.CLEAN, project_id)
+    get_form(node, project_id, form_id)
+    form, personal = (project_id, form_id), _sees_all(actor, project_id)
+    if not preview:
+        return _entered(*bulk_cleaning.apply(node, actor, form, bulk.token, personal=personal))
+    edit = Edit(bulk.where, bulk.kind, bulk.field, bulk.new, bulk.formula, bulk.reason, bulk.checkId)
+    found = bulk_cleaning.preview(node, form, edit, personal=personal)
+    return {"token": found.token, "more": found.more} | describe_plan(node, found.plan, personal=personal)
+
+
+@router.post("/undo")
+def undo(node: NodeDep, actor: ActorDep, project_id: int, form_id: str, undoing: Undoing) -> dict[str, str]:
+    """Take back a batch as a whole, or single entries. What is taken back is a batch too."""
+    admit(node, actor, Action.CLEAN, project_id)
+    get_form(node, project_id, form_id)
+    batch = cleaning.undo(
+        node,
+        actor,
+        (project_id, form_id),
+        batch=undoing.batch,
+        ids=undoing.ids,
+        reason=undoing.reason,
+        personal=_sees_all(actor, project_id),
+    )
+    return {"batch": batch}
+
+
+def _entered(batch: str, plan: cleaning.Plan) -> dict[str, Any]:
+    return {
+        "batch": batch or None,
+        "entered": plan.count,
+        "unchanged": list(plan.unchanged),
+        "faults": describe_faults(plan.faults),
+    }
+
+
+def _sees_all(actor: Actor, project_id: int) -> bool:
+    return may(actor, Action.EXPORT_PERSONAL, project_id)
