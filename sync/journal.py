@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -97,17 +97,20 @@ def seal(head: Head, facts: Iterable[Fact], stamps: Iterator[int]) -> Iterator[E
         previous = digest
 
 
-def verify(entries: Iterable[Entry]) -> None:
+def verify(entries: Iterable[Entry], apart: Container[bytes] = frozenset()) -> None:
     """Check that the entries, whole logs from their first entry on, are as they were sealed.
 
-    An entry with an empty `detail` was erased: its payload is not checked, its place in the chain is.
+    An entry with an empty `detail` was erased: its payload is not checked, its place in the chain is. apart: hashes of
+    entries that need not follow what was seen of their log: those between are elsewhere.
     Raises BrokenChainError at the first entry that is missing, altered or out of place.
     """
     ends: dict[tuple[str, str], Head] = {}
     for entry in entries:
         log = (entry.origin, entry.epoch)
         before = ends.get(log, Head(*log))
-        if entry.seq != before.seq + 1 or entry.previous != before.hash or entry.stamp <= before.stamp:
+        if entry.hash in apart:
+            before = Head(*log, entry.seq - 1, entry.previous)
+        elif entry.seq != before.seq + 1 or entry.previous != before.hash or entry.stamp <= before.stamp:
             raise BrokenChainError(entry, "does not follow the one before it")
         detail, body = entry.fact.detail, entry.fact.body
         if detail and hash_payload(detail, body) != entry.payload_hash:

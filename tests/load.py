@@ -20,6 +20,7 @@ from server.node import Node, open_node
 from server.projection import lag
 from server.settings import Settings
 from server.store import journal, submissions
+from server.store.chain import iter_entries
 from server.store.engine import open_engine, reading
 from server.store.tables import journal as entries
 from sync.journal import Kind, verify
@@ -146,7 +147,7 @@ def check_all_there(settings: Settings, acknowledged: list[str]) -> None:
 
 def check_chain(node: Node) -> None:
     with reading(node.engine) as connection:
-        verify(journal.iter_entries(connection))
+        verify(iter_entries(connection))
 
 
 def is_projected(settings: Settings) -> bool:

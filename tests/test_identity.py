@@ -16,7 +16,8 @@ from server.node import open_node
 from server.receiving import Sender, examine
 from server.settings import Settings
 from server.setup import ensure_project
-from server.store import identity, journal
+from server.store import identity
+from server.store.chain import iter_entries
 from server.store.engine import reading, writing
 from server.store.tables import journal as entries
 from sync.journal import verify
@@ -65,7 +66,7 @@ def names_of(settings: Settings) -> list[tuple[str, str, int]]:
     node = open_node(settings)
     try:
         with reading(node.engine) as connection:
-            verify(journal.iter_entries(connection))
+            verify(iter_entries(connection))
             columns = (entries.c.origin, entries.c.epoch, entries.c.seq)
             return [tuple(row) for row in connection.execute(select(*columns).order_by(entries.c.position))]
     finally:

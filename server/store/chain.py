@@ -1,4 +1,4 @@
-"""The whole journal against its chain of hashes, and against where the node says that it ends."""
+"""The whole journal against its chain of hashes, and against where the node says that its logs end."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, select
 
 from server.progress import Report
-from server.store import journal
+from server.store import journal, logs
+from server.store.tables import journal as entries
 from server.store.tables import node
-from sync.journal import BrokenChainError, Entry, Head, verify
+from sync.journal import GENESIS, BrokenChainError, Entry, Head, verify
+
+PAGE = 100
 
 
 def node_head(connection: Connection) -> Head:
@@ -20,21 +23,37 @@ def node_head(connection: Connection) -> Head:
 
 def verify_journal(connection: Connection, report: Report) -> None:
     """Check every entry. Raises BrokenChainError at the first that is missing, altered or out of place."""
-    end, entries = node_head(connection), journal.head_position(connection)
-    advance = report("checking the journal", entries)
+    end, positions = node_head(connection), journal.head_position(connection)
+    advance = report("checking the journal", positions)
     ends: dict[tuple[str, str], Head] = {}
-    positions = 0
+    seen = 0
 
-    def seen() -> Iterator[Entry]:
-        nonlocal positions
-        for entry in journal.iter_entries(connection):
-            log = (entry.origin, entry.epoch)
-            ends[log] = Head(*log, entry.seq, entry.hash, entry.stamp)
-            positions += 1
+    def counted() -> Iterator[Entry]:
+        nonlocal seen
+        for entry in iter_entries(connection):
+            ends[entry.origin, entry.epoch] = Head(entry.origin, entry.epoch, entry.seq, entry.hash)
+            seen += 1
             yield entry
             advance(1)
 
-    verify(seen())
+    verify(counted(), logs.list_apart(connection))
     last = ends.get((end.origin, end.epoch), Head(end.origin, end.epoch))
-    if positions != entries or (last.seq, last.hash) != (end.seq, end.hash):
+    if seen != positions or (last.seq, last.hash) != (end.seq, end.hash):
         raise BrokenChainError(last, "is not where the node says that its log ends")
+    logs.verify_ranges(connection)
+
+
+def iter_entries(connection: Connection) -> Iterator[Entry]:
+    """Yield every entry in full, in order of position, for `sync.journal.verify`."""
+    hashes: dict[tuple[str, str], bytes] = {}
+    last = 0
+    while page := connection.execute(
+        select(entries).where(entries.c.position > last).order_by(entries.c.position).limit(PAGE)
+    ).all():
+        for row in page:
+            entry = journal.entry_of(
+                connection, row, row.previous or hashes.get((row.origin, row.epoch), GENESIS)
+            )
+            yield entry
+            hashes[row.origin, row.epoch] = entry.hash
+            last = row.position

@@ -16,8 +16,10 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from server.store.tables import node
+from server.store.dialect import insert_ignore
+from server.store.tables import log_range, node
 from sync.journal import GENESIS
+from sync.logs import MAIN
 
 MACHINE = (Path("/etc/machine-id"), Path("/sys/firmware/devicetree/base/serial-number"))
 """The second one tells two Raspberry Pis with copies of one SD card apart."""
@@ -63,6 +65,10 @@ def settle(connection: Connection) -> None:
 
 def begin_epoch(connection: Connection) -> None:
     """Go on here under a new epoch, whose first entry has the number 1."""
+    ended = connection.execute(select(node.c.origin, node.c.epoch, node.c.seq, node.c.hash)).one()
+    if ended.seq:
+        row = {"origin": ended.origin, "epoch": ended.epoch, "branch": MAIN, "first": 1, "last": ended.seq}
+        insert_ignore(connection, log_range, [row | {"hash": ended.hash}])
     here = {"place": _place(connection), "moved_to": ""}
     connection.execute(update(node).values(epoch=secrets.token_hex(8), seq=0, hash=GENESIS, **here))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Connection, Select, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 from zstandard import ZstdError
 
 from server.store import bodies
@@ -17,10 +17,11 @@ from server.store.identity import StoreMovedError
 from server.store.tables import cursor as cursors
 from server.store.tables import journal, node
 from sync.clock import tick
-from sync.journal import GENESIS, Entry, Fact, Head, Kind, seal
+from sync.journal import Entry, Fact, Head, Kind, seal
 
 KEYS_PER_QUERY = 500
-PAGE = 100
+BRANCH = "~"
+"""Between an epoch and the name of its branch in the column `epoch`."""
 ROWS_AT_ONCE = (64, 16, 4, 1)
 
 # The hot path speaks to the driver: for a single arrival SQLAlchemy's statements cost more than theirs.
@@ -39,6 +40,7 @@ _COLUMNS = {
     "codec": "int8",
     "size": "int8",
     "body": "bytea",
+    "previous": "bytea",
 }
 
 
@@ -75,30 +77,60 @@ def append(
         return places
     head = Head(origin, epoch, seq, end, stamp)
     entries = list(seal(head, fresh, stamps or _stamps(stamp)))
-    packed = [bodies.pack(connection, fact.project_id, fact.form_id, fact.body) for fact in fresh]
-    rows = [
-        (
-            place,
-            entry.origin,
-            entry.epoch,
-            entry.seq,
-            entry.hash,
-            entry.stamp,
-            entry.fact.kind.value,
-            entry.fact.project_id,
-            entry.fact.key,
-            entry.payload_hash,
-            entry.fact.detail,
-            codec,
-            len(entry.fact.body),
-            body,
-        )
-        for place, (entry, (codec, body)) in enumerate(zip(entries, packed, strict=True), position + 1)
-    ]
+    rows = [_row(connection, place, entry) for place, entry in enumerate(entries, position + 1)]
     run.insert(rows)
     last = entries[-1]
     run.move_end(position + len(entries), last.seq, last.hash, last.stamp)
     return places
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """An entry of another node, or of an epoch that is over, on its way into the journal.
+
+    epoch: as the journal has it, with the branch. follows: whether the one before it in its log is the one of this log
+    that was added last.
+    """
+
+    entry: Entry
+    epoch: str
+    follows: bool
+
+
+def take_in(connection: Connection, entries: Sequence[Foreign]) -> None:
+    """Add entries as they are. Where this node's own log ends does not move, nor does its clock."""
+    run = _Driver(connection)
+    _, _, position, seq, end, stamp = run.lock()
+    rows = [
+        _row(connection, place, one.entry, one.epoch, None if one.follows else one.entry.previous)
+        for place, one in enumerate(entries, position + 1)
+    ]
+    run.insert(rows)
+    run.move_end(position + len(rows), seq, end, stamp)
+
+
+def _row(
+    connection: Connection, place: int, entry: Entry, epoch: str = "", previous: bytes | None = None
+) -> Sequence[object]:
+    fact = entry.fact
+    codec, body = bodies.pack(connection, fact.project_id, fact.form_id, fact.body)
+    return (
+        place,
+        entry.origin,
+        epoch or entry.epoch,
+        entry.seq,
+        entry.hash,
+        entry.stamp,
+        fact.kind.value,
+        fact.project_id,
+        fact.key,
+        entry.payload_hash,
+        fact.detail or None,
+        codec,
+        len(fact.body),
+        body if fact.detail else None,
+        previous,
+    )
 
 
 class _Driver:
@@ -255,24 +287,17 @@ def read_by_key(connection: Connection, key: bytes) -> Record:
     return read_entry(connection, place)
 
 
-def iter_entries(connection: Connection) -> Iterator[Entry]:
-    """Yield every entry in full, in order of position, for `sync.journal.verify`."""
-    hashes: dict[tuple[str, str], bytes] = {}
-    last = 0
-    while page := connection.execute(
-        select(journal).where(journal.c.position > last).order_by(journal.c.position).limit(PAGE)
-    ).all():
-        for row in page:
-            try:
-                body = bodies.unpack(connection, row.codec, row.body)
-            except ZstdError:
-                body = b""  # altered, as its hash will say
-            fact = Fact(Kind(row.kind), row.project_id, row.key, row.detail or b"", body)
-            previous = hashes.get((row.origin, row.epoch), GENESIS)
-            place = (row.origin, row.epoch, row.seq, previous, bytes(row.hash), row.stamp)
-            yield Entry(*place, bytes(row.payload_hash), fact)
-            hashes[row.origin, row.epoch] = bytes(row.hash)
-            last = row.position
+def entry_of(connection: Connection, row: Row[Any], previous: bytes) -> Entry:
+    """Return a whole row of the journal as the entry that it is. A body that cannot be read is b""."""
+    try:
+        body = bodies.unpack(connection, row.codec, row.body)
+    except ZstdError:
+        body = b""  # altered, as its hash will say
+    key = None if row.key is None else bytes(row.key)
+    fact = Fact(Kind(row.kind), row.project_id, key, bytes(row.detail or b""), body)
+    epoch = row.epoch.partition(BRANCH)[0]
+    place = (row.origin, epoch, row.seq, bytes(previous), bytes(row.hash), row.stamp)
+    return Entry(*place, bytes(row.payload_hash), fact)
 
 
 def list_known(connection: Connection, keys: Sequence[bytes]) -> set[bytes]:

@@ -18,6 +18,7 @@ from server.store.tables import (
     facts,
     forms,
     posts,
+    relay,
     reviews,
     submissions,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "facts",
     "forms",
     "posts",
+    "relay",
     "reviews",
     "submissions",
 ]
@@ -40,6 +42,10 @@ node = SQLModel.metadata.tables["node"]
 journal = SQLModel.metadata.tables["journal"]
 dictionary = SQLModel.metadata.tables["dictionary"]
 cursor = SQLModel.metadata.tables["cursor"]
+log_range = SQLModel.metadata.tables["log_range"]
+fork = SQLModel.metadata.tables["fork"]
+mention = SQLModel.metadata.tables["mention"]
+due = SQLModel.metadata.tables["due"]
 project = SQLModel.metadata.tables["project"]
 form = SQLModel.metadata.tables["form"]
 form_state = SQLModel.metadata.tables["form_state"]

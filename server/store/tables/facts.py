@@ -32,6 +32,8 @@ class Node(SQLModel, table=True):
 class Journal(SQLModel, table=True):
     """Every fact, in the order this node learnt it. detail and body are NULL once erased.
 
+    epoch: with `~` and the name of the branch where that is not the main one (`sync.logs`). previous: the hash of the
+    entry before it in its log, NULL when that is the one of this log that was learnt last before it.
     codec: how the body is compressed, see `server.store.bodies`. size: of the body as received, in bytes.
     """
 
@@ -51,6 +53,7 @@ class Journal(SQLModel, table=True):
     codec: int | None = Field(sa_type=BigInteger)
     size: int = Field(sa_type=BigInteger)
     body: bytes | None = Field(sa_type=LargeBinary)
+    previous: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class Dictionary(SQLModel, table=True):

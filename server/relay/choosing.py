@@ -1,0 +1,113 @@
+"""Choosing what to send: what the receiver lacks by its own word, and is to get.
+
+Nothing is remembered of a receiver that counts: whatever it says, everything follows from it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from server.relay.scope import Scope
+from server.store import journal, logs, mentions
+from server.store.logs import Chain
+from server.store.tables import journal as entries
+from sync.frames import Payload, Sent, Skip
+from sync.journal import GENESIS
+from sync.logs import Chains, Have, Log, held, lacking
+
+PAGE = 256
+WHOLE_PAGE = 16
+
+_HEADER = (
+    entries.c.position,
+    entries.c.seq,
+    entries.c.kind,
+    entries.c.detail,
+    entries.c.hash,
+    entries.c.previous,
+)
+
+
+def choose(connection: Connection, scope: Scope, said: Have) -> Iterator[Sent | Skip]:
+    """Yield what the receiver lacks that says this of what it holds, log by log, in order of seq."""
+    for log, chains in logs.read_chains(connection).items():
+        for branch in chains.branches:
+            chain = Chain(connection, log, branch, chains)
+            theirs, _ = held(said.get(log, ()), chain.hash_at, is_forked=len(chains.branches) > 1)
+            for first, last in lacking(chains.ranges.get(branch, ()), theirs):
+                yield from _between(connection, scope, log, branch, chain, first, last)
+
+
+def read_due(connection: Connection, scope: Scope) -> dict[int, Sent]:
+    """Return by position what the receiver passed over as not for it, and is now to get."""
+    if scope.is_up:
+        return {}
+    positions = mentions.list_due(connection, scope.family)
+    return dict(zip(positions, _whole(connection, positions), strict=True))
+
+
+def list_doubted(connection: Connection, said: Have) -> set[Log]:
+    """Return the logs of which a peer that says this holds a chain that differs from ours."""
+    return {
+        log
+        for log, chains in logs.read_chains(connection).items()
+        if log in said and not _is_known(connection, log, chains, said)
+    }
+
+
+def _is_known(connection: Connection, log: Log, chains: Chains, said: Have) -> bool:
+    """Whether each range that the peer says agrees with one of our chains, or may."""
+    ways = [Chain(connection, log, branch, chains) for branch in chains.branches]
+    return all(any(not held([one], way.hash_at, is_forked=False)[1] for way in ways) for one in said[log])
+
+
+def _between(
+    connection: Connection, scope: Scope, log: Log, branch: str, chain: Chain, first: int, last: int
+) -> Iterator[Sent | Skip]:
+    """What is for the receiver of entries first to last, and the places of what is not."""
+
+    def skip(until: int) -> Iterator[Skip]:
+        if told < until and scope.may_skip(log[0]) and (digest := chain.hash_at(until)):
+            yield Skip(*log, branch, told + 1, until, digest)
+
+    told = seen = first - 1
+    mine = (*logs.of_log(log, branch), scope.candidates(log[0]), entries.c.seq <= last)
+    while True:
+        query = select(*_HEADER).where(*mine, entries.c.seq > seen).order_by(entries.c.seq).limit(PAGE)
+        rows = connection.execute(query).all()
+        chosen = scope.choose(connection, log[0], rows)
+        wanted = [row for row in rows if row.position in chosen]
+        for start in range(0, len(wanted), WHOLE_PAGE):
+            some = wanted[start : start + WHOLE_PAGE]
+            for sent in _whole(connection, [row.position for row in some]):
+                yield from skip(sent.entry.seq - 1)
+                yield sent
+                told = sent.entry.seq
+        if len(rows) < PAGE:
+            break
+        seen = rows[-1].seq
+    yield from skip(last)
+
+
+def _whole(connection: Connection, positions: Sequence[int]) -> Iterator[Sent]:
+    """The entries at these positions, in this order, as they are sent."""
+    rows = connection.execute(select(entries).where(entries.c.position.in_(positions))).all()
+    last: Row[Any] | None = None
+    for row in sorted(rows, key=lambda row: positions.index(row.position)):
+        follows = last and (last.origin, last.epoch, last.seq + 1) == (row.origin, row.epoch, row.seq)
+        previous = row.previous or (last.hash if last and follows else _before(connection, row))
+        yield Sent(
+            journal.entry_of(connection, row, previous), Payload.WHOLE if row.detail else Payload.ERASED
+        )
+        last = row
+
+
+def _before(connection: Connection, row: Row[Any]) -> bytes:
+    """The hash of the entry before this one, which is here."""
+    if row.seq == 1:
+        return GENESIS
+    same = (entries.c.origin == row.origin, entries.c.epoch == row.epoch, entries.c.seq == row.seq - 1)
+    return bytes(connection.execute(select(entries.c.hash).where(*same)).scalar_one())

@@ -1,0 +1,104 @@
+"""Taking in what another node sent: entries as they are, in any order, any number of times.
+
+Nothing that is sealed is ever refused or replaced: of two entries of one name both are kept, and an alarm is raised.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import orjson
+from sqlalchemy import Connection
+
+from server.store import identity, journal, logs
+from server.store.journal import Foreign
+from sync.clock import tick
+from sync.frames import Sent, Skip
+from sync.journal import Entry
+from sync.logs import MAIN, Chains, Log, Range
+
+log = logging.getLogger("chapar.relay")
+
+
+def take(connection: Connection, items: Sequence[Sent | Skip]) -> int:
+    """Take entries in, and what is said not to be for this node; return how many entries are new.
+
+    Inside the caller's transaction; durable when that commits. items: checked against their hashes, as
+    `sync.frames.unpack` does.
+    """
+    journal.lock(connection)
+    _give_up_own(connection, items)
+    own, _ = logs.own_log(connection)
+    names = {_log_of(item) for item in items}
+    chains = logs.read_chains(connection, names)
+    for name in names:
+        seqs = [item.entry.seq for item in items if isinstance(item, Sent) and _log_of(item) == name]
+        around = {near for seq in seqs for near in (seq - 1, seq, seq + 1)}
+        logs.load_window(connection, name, chains.setdefault(name, Chains()), around)
+    fresh: list[Foreign] = []
+    for item in items:
+        name = _log_of(item)
+        if isinstance(item, Skip):
+            if name != own:
+                _cover(connection, name, chains[name], item)
+        elif chains[name].find(item.entry) is None:
+            branch = chains[name].place(item.entry)
+            if branch not in chains[name].ranges and branch != MAIN:
+                note_fork(connection, name, branch, item.entry.seq)
+            chains[name].add(branch, item.entry)
+            epoch = logs.stored_epoch(name, branch)
+            follows = bool(fresh) and (fresh[-1].entry.hash, fresh[-1].epoch) == (item.entry.previous, epoch)
+            fresh.append(Foreign(_with_form(item.entry), epoch, follows))
+    if fresh:
+        journal.take_in(connection, fresh)
+    for name in names - {own}:
+        logs.write_ranges(connection, name, chains[name])
+    return len(fresh)
+
+
+def note_fork(connection: Connection, name: Log, branch: str, seq: int) -> None:
+    """Raise the alarm that a log goes on twice, once for each branch."""
+    if logs.note_fork(connection, name, branch, seq, tick(0, time.time_ns() // 1_000_000)):
+        log.warning(
+            "two entries have the name %s/%s/%d: a store was copied or set back, and went on twice",
+            *name,
+            seq,
+        )
+
+
+def _give_up_own(connection: Connection, items: Sequence[Sent | Skip]) -> None:
+    """Begin a new epoch if somebody else went on with ours; both branches are kept."""
+    own, end = logs.own_log(connection)
+    mine = [item.entry for item in items if isinstance(item, Sent) and _log_of(item) == own]
+    chains = Chains({MAIN: [end]})
+    logs.load_window(connection, own, chains, {entry.seq for entry in mine})
+    strange = next((entry for entry in mine if chains.find(entry) is None), None)
+    if strange is not None:
+        note_fork(connection, own, MAIN, strange.seq)
+        identity.begin_epoch(connection)
+
+
+def _cover(connection: Connection, name: Log, chains: Chains, skip: Skip) -> None:
+    branch = chains.place_skip(skip.last, skip.hash)
+    if branch not in chains.ranges and branch != MAIN:
+        note_fork(connection, name, branch, skip.last)
+    chains.cover(branch, Range(skip.first, skip.last, skip.hash))
+
+
+def _with_form(entry: Entry) -> Entry:
+    """The entry with the form by which its body is compressed."""
+    if not entry.fact.body or not entry.fact.detail:
+        return entry
+    form_id = orjson.loads(entry.fact.detail).get("form_id", "")
+    return replace(entry, fact=replace(entry.fact, form_id=form_id))
+
+
+def _log_of(item: Sent | Skip) -> Log:
+    return (item.origin, item.epoch) if isinstance(item, Skip) else _log(item.entry)
+
+
+def _log(entry: Entry) -> Log:
+    return (entry.origin, entry.epoch)

@@ -1,0 +1,62 @@
+"""What this node holds of the logs of others, and what it must remember so that each gets what is its own.
+
+Kept by backups; nothing of it can be derived from the journal alone.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Index
+from sqlmodel import Field, SQLModel
+
+
+class LogRange(SQLModel, table=True):
+    """Entries `first` to `last` of a log are here, or were said to be not for this node. hash: of `last`.
+
+    Ranges of one branch do not touch. What this node wrote in its present epoch is in `node` instead.
+    """
+
+    __tablename__ = "log_range"
+    origin: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    branch: str = Field(primary_key=True)
+    first: int = Field(primary_key=True, sa_type=BigInteger)
+    last: int = Field(sa_type=BigInteger)
+    hash: bytes
+
+
+class Fork(SQLModel, table=True):
+    """Two entries of one name were seen: somebody copied or set back a store, and it went on twice.
+
+    branch: what was learnt of later, "" when only a peer told that its chain differs. seq: where it was noticed.
+    stamp: by this node's clock.
+    """
+
+    __tablename__ = "fork"
+    origin: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    branch: str = Field(primary_key=True)
+    seq: int = Field(sa_type=BigInteger)
+    stamp: int = Field(sa_type=BigInteger)
+
+
+class Mention(SQLModel, table=True):
+    """An entry is about a record. origin: of the entry. is_receipt: it brought the record, or part of it.
+
+    Of what this node itself received there is none: nobody asks.
+    """
+
+    __tablename__ = "mention"
+    __table_args__ = (Index("mention_name", "project_id", "name"),)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
+    name: str = Field(primary_key=True)
+    project_id: int
+    origin: str
+    is_receipt: bool
+
+
+class Due(SQLModel, table=True):
+    """An entry that was passed over as not for the node `origin`, and is for it now: it is sent apart."""
+
+    __tablename__ = "due"
+    origin: str = Field(primary_key=True)
+    position: int = Field(primary_key=True, sa_type=BigInteger)
