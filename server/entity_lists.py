@@ -13,11 +13,14 @@ from sqlalchemy import Connection, Engine
 from server.exports.rows import csv_bytes
 from server.node import Node
 from server.problems import Problem
-from server.store import datasets, entities, forms
+from server.store import datasets, entities, forms, listed
 from server.store.datasets import StoredDataset
 from server.store.engine import reading
 from server.store.entities import BEGINNING, StoredEntity
 from server.store.forms import PublishedForm, iso
+from server.store.submissions import chunks
+from sync.entity_write import Write
+from sync.listed import Listed, shown
 
 SUFFIX = ".csv"
 
@@ -56,9 +59,14 @@ def for_tablets(engine: Engine, found: StoredDataset) -> Iterator[bytes]:
     """
     names = found.columns()
     yield csv_bytes([["name", "label", "__version", *names]])
-    for page in iter_pages(engine, found):
+    for page in _iter_shown(engine, found):
         yield csv_bytes(
-            [one.uuid, found.label(one.uuid, one.label), str(one.version), *_values(one, names)]
+            [
+                one.uuid,
+                found.label(one.uuid, one.label),
+                str(one.version),
+                *(one.values.get(name, "") for name in names),
+            ]
             for one in page
         )
 
@@ -102,6 +110,27 @@ def iter_pages(
             return
         yield page
         after = page[-1].place
+
+
+def _iter_shown(engine: Engine, found: StoredDataset) -> Iterator[list[Listed]]:
+    """Yield what the list shows at this node: its own entities, then those that only its centre can tell of."""
+    with reading(engine) as connection:
+        told = listed.read_told(connection, found.project_id, found.name)
+    for page in iter_pages(engine, found):
+        own = {
+            one.uuid: Listed(one.uuid, one.version, one.label, orjson.loads(one.data))
+            for one in page
+            if one.uuid not in told
+        }
+        yield list(own.values())
+    for uuids in chunks(told):
+        with reading(engine) as connection:
+            writes = entities.write_rows(connection, found.project_id, found.name, uuids)
+            held: dict[str, list[Write]] = {}
+            for row in writes:
+                held.setdefault(row["uuid"], []).append(entities.write_of(row))
+        now = (shown(told[uuid], held.get(uuid, ())) for uuid in uuids)
+        yield [one for one in now if one.is_listed]
 
 
 def _values(one: StoredEntity, names: Sequence[str]) -> list[str]:

@@ -31,6 +31,7 @@ from server.store import (
     forms,
     journal,
     key_conflicts,
+    listed,
     quarantine,
     reviews,
     submissions,
@@ -58,6 +59,7 @@ ARRIVED = frozenset(
         Kind.COMMENT,
         Kind.ENTITY,
         Kind.CLEANING,
+        Kind.LISTED,
     }
 )
 READ = frozenset({Kind.SUBMISSION, Kind.DECISION})
@@ -204,7 +206,7 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
 
 def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: list[Record]) -> list[Change]:
     revisions, attachments, reviewed, comments, quarantined, released = [], [], [], [], [], []
-    entities, cleaned = [], []
+    entities, cleaned, told = [], [], []
     find = cache(partial(schemas.find, connection))
     arrived = [(record, orjson.loads(record.detail)) for record in records if record.detail]
     late = erasures.find_late(connection, arrived)
@@ -228,6 +230,8 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
                 comments.append(reviews.comment_row(record, detail))
             case Kind.CLEANING:
                 cleaned += cleaning.entry_rows(record, detail)
+            case Kind.LISTED:
+                told.append(listed.row_of(record, detail))
             case Kind.ENTITY:
                 entities.append(entity_arrivals.row_of_person(record, detail))
             case _:
@@ -242,6 +246,7 @@ def _prepare_arrived(connection: Connection, schemas: forms.Schemas, records: li
         partial(insert_ignore, table=comment, rows=comments),
         partial(insert_earliest, table=cleaning_entry, rows=cleaned),
         *entity_arrivals.changes(connection, entities),
+        partial(listed.keep, rows=told),
         partial(erasures.drop_late, late=[one for one in arrived if one[0].position in late]),
     ]
 

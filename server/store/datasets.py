@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 
 from forms.lineage import Version
 from server import datasets
-from server.store import forms
+from server.store import forms, listed
 from server.store.dialect import upsert
 from server.store.journal import Record
 from server.store.tables import dataset, dataset_property, entity
@@ -33,7 +33,8 @@ class Property:
 
 @dataclass(frozen=True)
 class StoredDataset:
-    """A dataset. label_withheld: labels may tell who it is. list_digest: changes with the list."""
+    """A dataset. label_withheld: labels may tell who it is. list_digest: changes with the list; told: with what
+    the centre says of it."""
 
     project_id: int
     name: str
@@ -41,11 +42,14 @@ class StoredDataset:
     label_withheld: bool
     list_digest: str
     properties: tuple[Property, ...]
+    told: str = ""
 
     @cached_property
     def md5(self) -> str:
         """Another one whenever the bytes for tablets change."""
-        told = orjson.dumps([self.name, self.columns(), self.label_withheld, self.list_digest])
+        told = orjson.dumps(
+            [self.name, self.columns(), self.label_withheld, self.list_digest, *filter(None, [self.told])]
+        )
         return hashlib.md5(told, usedforsecurity=False).hexdigest()
 
     def columns(self, *, personal: bool = False) -> tuple[str, ...]:
@@ -85,8 +89,12 @@ def list_datasets(connection: Connection, project_id: int) -> list[StoredDataset
     rows = connection.execute(
         select(dataset).where(dataset.c.project_id == project_id).order_by(dataset.c.name)
     )
+    told = listed.read_marks(connection, project_id)
     return [
-        StoredDataset(**row, properties=tuple(properties.get(row["name"], ()))) for row in rows.mappings()
+        StoredDataset(
+            **row, properties=tuple(properties.get(row["name"], ())), told=told.get(row["name"], "")
+        )
+        for row in rows.mappings()
     ]
 
 

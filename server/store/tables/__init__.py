@@ -65,6 +65,7 @@ quarantine = SQLModel.metadata.tables["quarantine"]
 dataset = SQLModel.metadata.tables["dataset"]
 dataset_property = SQLModel.metadata.tables["dataset_property"]
 entity = SQLModel.metadata.tables["entity"]
+listed = SQLModel.metadata.tables["listed"]
 entity_write = SQLModel.metadata.tables["entity_write"]
 review = SQLModel.metadata.tables["review"]
 comment = SQLModel.metadata.tables["comment"]
@@ -98,6 +99,7 @@ STATE = (
     dataset_property,
     entity,
     entity_write,
+    listed,
     review,
     comment,
     distinction,

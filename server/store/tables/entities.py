@@ -95,3 +95,24 @@ class EntityWrite(SQLModel, table=True):
     actor_id: int | None = Field(sa_type=BigInteger)
     actor_name: str
     position: int = Field(sa_type=BigInteger)
+
+
+class Listed(SQLModel, table=True):
+    """What a centre told a post of an entity that the post cannot derive by itself. post: its origin.
+
+    data: JSON, property → text. seen: JSON, of each origin the stamp of the last write in it. is_listed: False when it
+    left the post's list. position, stamp: of the entry that told it.
+    """
+
+    __tablename__ = "listed"
+    project_id: int = Field(primary_key=True)
+    dataset: str = Field(primary_key=True)
+    post: str = Field(primary_key=True)
+    uuid: str = Field(primary_key=True)
+    version: int
+    label: str = Field(sa_type=Text)
+    data: str = Field(sa_type=Text)
+    seen: str = Field(sa_type=Text)
+    is_listed: bool
+    position: int = Field(sa_type=BigInteger)
+    stamp: int = Field(sa_type=BigInteger)
