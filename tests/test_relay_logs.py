@@ -122,9 +122,9 @@ def test_each_kind_of_entry_goes_where_it_may_and_nowhere_else(new_node):
     of_forms = {Kind.PROJECT, Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE}
     own = {f"uuid:post-{kind}" for kind in Kind}
     downwards = {f"uuid:centre-{kind}" for kind in of_forms}
-    assert records_at(post) == own | downwards | {"uuid:centre-app_user"}
+    assert records_at(post) == own | downwards | {"uuid:centre-app_user", "uuid:centre-listed"}
     assert records_at(other) == downwards
-    upwards = {f"uuid:post-{kind}" for kind in set(Kind) - of_forms - {Kind.APP_USER}}
+    upwards = {f"uuid:post-{kind}" for kind in set(Kind) - of_forms - {Kind.APP_USER, Kind.LISTED}}
     assert records_at(centre) == upwards | {f"uuid:centre-{kind}" for kind in Kind}
 
 

@@ -19,6 +19,8 @@ from server.store.tables import journal, mention
 from sync.journal import Kind
 
 OF_FORMS = frozenset({Kind.PROJECT, Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE})
+ADDRESSED = frozenset({Kind.APP_USER, Kind.LISTED})
+"""Each is for one post, or for tablets of this node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Scope:
         if self._gets_all(origin):
             return true()
         if self.is_up:
-            return journal.c.kind.not_in(OF_FORMS | {Kind.APP_USER})
+            return journal.c.kind.not_in(OF_FORMS | ADDRESSED)
         return journal.c.kind.not_in(RECEIPTS | {Kind.ENTITY})
 
     def choose(self, connection: Connection, origin: str, rows: Sequence[Any]) -> set[int]:
@@ -57,7 +59,7 @@ class Scope:
             for row in rows
             if row.kind in OF_FORMS
             or row.position in about
-            or (row.kind == Kind.APP_USER and self._is_of_family(row.detail))
+            or (row.kind in ADDRESSED and self._is_of_family(row.detail))
         }
 
     def _gets_all(self, origin: str) -> bool:
