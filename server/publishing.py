@@ -26,6 +26,7 @@ from server.store.engine import reading, writing
 from server.store.form_states import FormState
 from server.store.forms import Media
 from sync.clock import to_datetime
+from sync.fact_keys import key_of
 from sync.journal import Fact, Kind
 
 ITEMSETS = "itemsets.csv"
@@ -237,8 +238,9 @@ def _form_fact(project_id: int, edition: Edition, judgement: Judgement) -> Fact:
         "renames": dict(judgement.renames),
         "accepted": [change.key for change in judgement.changes if change.effect is Effect.BREAKING],
     }
-    key = hashlib.sha256(orjson.dumps([Kind.FORM, project_id, schema.form_id, schema.version])).digest()
-    return Fact(Kind.FORM, project_id, key, orjson.dumps(detail), edition.form.xform)
+    return Fact(
+        Kind.FORM, project_id, key_of(Kind.FORM, project_id, detail), orjson.dumps(detail), edition.form.xform
+    )
 
 
 def _media_fact(project_id: int, form_id: str, file: Media) -> Fact:

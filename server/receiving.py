@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
 from forms import instance
 from forms.errors import InstanceError
 from forms.header import Header, read_header
+from sync import fact_keys
+from sync.fact_keys import key_of
 from sync.journal import Fact, Kind
 
 
@@ -100,7 +103,6 @@ def facts_of(arrival: Arrival) -> list[Fact]:
     """Return the facts that an arrival is: the record first, then each file."""
     digest = arrival.oversize.sha256 if arrival.oversize else hashlib.sha256(arrival.xml).hexdigest()
     header = arrival.header
-    place = (str(arrival.project_id), header.form_id, header.instance_id or "", digest)
     common = {
         "form_id": header.form_id,
         "instance_id": header.instance_id,
@@ -118,7 +120,9 @@ def facts_of(arrival: Arrival) -> list[Fact]:
             "oversize": arrival.oversize and _file(arrival.oversize),
             "files": [_file(file) for file in arrival.files],
         }
-        key = _key(Kind.QUARANTINE, *place, *(f"{file.name}:{file.sha256}" for file in arrival.files))
+        place = (str(arrival.project_id), header.form_id, header.instance_id or "", digest)
+        files = (f"{file.name}:{file.sha256}" for file in arrival.files)
+        key = fact_keys.digest(Kind.QUARANTINE, *place, *files)
         return [Fact(Kind.QUARANTINE, arrival.project_id, key, orjson.dumps(detail), arrival.xml)]
     submission = common | {"version": header.version, "deprecated_id": header.deprecated_id}
     if arrival.released_from is not None:
@@ -127,21 +131,18 @@ def facts_of(arrival: Arrival) -> list[Fact]:
         Fact(
             Kind.SUBMISSION,
             arrival.project_id,
-            _key(Kind.SUBMISSION, *place),
+            key_of(Kind.SUBMISSION, arrival.project_id, submission),
             orjson.dumps(submission),
             arrival.xml,
             header.form_id,
         ),
-        *(
-            Fact(
-                Kind.ATTACHMENT,
-                arrival.project_id,
-                _key(Kind.ATTACHMENT, *place, file.name, file.sha256),
-                orjson.dumps(common | _file(file)),
-            )
-            for file in arrival.files
-        ),
+        *(_attachment(arrival.project_id, common | _file(file)) for file in arrival.files),
     ]
+
+
+def _attachment(project_id: int, detail: Mapping[str, Any]) -> Fact:
+    key = key_of(Kind.ATTACHMENT, project_id, detail)
+    return Fact(Kind.ATTACHMENT, project_id, key, orjson.dumps(detail))
 
 
 def _file(file: StoredFile) -> dict[str, str | int]:
@@ -151,8 +152,3 @@ def _file(file: StoredFile) -> dict[str, str | int]:
         "size": file.size,
         "content_type": file.content_type,
     }
-
-
-def _key(*parts: str) -> bytes:
-    """32 bytes that are equal for equal parts; no part can run into the next."""
-    return hashlib.sha256(orjson.dumps(parts)).digest()

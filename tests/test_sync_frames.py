@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 
+import orjson
 import pytest
-from hypothesis import given
+from conftest import household
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.frames import PLAIN, FrameError, Payload, Sent, Skip, pack, unpack
+from sync import frames
+from sync.fact_keys import key_of
+from sync.frames import PLAIN, FrameError, Payload, Sent, Skip, UnknownFormError, pack, unpack
 from sync.journal import BrokenChainError, Entry, Fact, Head, Kind, seal
+from sync.outline import Primer
 
 facts = st.builds(
     Fact,
@@ -29,10 +36,12 @@ def log(of: Sequence[Fact], origin: str = "5f0e6ad2-9d4a-4c55-8a4e-6a9a3d7f0c11"
     return list(seal(Head(origin, "0011223344556677"), of, count(1764500000000 << 16, 70_000)))
 
 
+@settings(max_examples=30)
 @given(st.lists(facts, max_size=5))
 def test_any_entries_come_back_as_they_were(of: list[Fact]) -> None:
     items = [Sent(entry) for entry in log(of)]
     assert unpack(pack(items, PLAIN), PLAIN) == items
+    assert packed_small(items)
 
 
 def test_a_header_travels_without_its_payload() -> None:
@@ -53,11 +62,127 @@ def test_an_entry_that_was_altered_is_not_packed() -> None:
             pack([Sent(altered)], PLAIN)
 
 
+names = st.sampled_from(["data", "head", "size", "member", "orx:meta", "q.1", "پاسخ"])
+texts = st.one_of(
+    st.sampled_from(
+        ["", "5", "yes", "no", "uuid:7c0e1b1e-5a0e-4f8e-9d7e-0a1b2c3d4e5f", "a" * 64, " ", "&amp;", "آب"]
+    ),
+    st.text(),
+)
+tags = st.one_of(
+    st.builds("<{}>{}</{}>".format, names, texts, names),
+    st.builds("<{0}>{1}</{0}>".format, names, texts),
+    st.builds("<{} />".format, names),
+    st.builds('<{} id="{}" b="{}">'.format, names, texts, texts),
+    st.builds("</{}>".format, names),
+    texts,
+)
+documents = st.lists(tags).map("".join)
+
+
+def submission(body: bytes, **more: object) -> Fact:
+    """A submission as the door for Collect makes it."""
+    detail = {
+        "form_id": "household",
+        "instance_id": "uuid:1",
+        "digest": hashlib.sha256(body).hexdigest(),
+        "submitter_id": 3,
+        "submitter_name": "tablet",
+        "device_id": "collect:1",
+        "door": "openrosa",
+        "received_at": "2026-11-22T10:00:00.123+00:00",
+        "version": "1",
+        "deprecated_id": None,
+        **more,
+    }
+    key = key_of(Kind.SUBMISSION, 1, detail)
+    return Fact(Kind.SUBMISSION, 1, key, orjson.dumps(detail), body, "household")
+
+
+@dataclass(frozen=True)
+class Remembers:
+    """A codec whose two sides have these documents."""
+
+    documents: tuple[bytes, ...]
+
+    def primer(self, *_: object) -> Primer:
+        return Primer(b"household", self.documents)
+
+    def find_primer(self, name: bytes) -> Primer | None:
+        return Primer(name, self.documents) if name == b"household" else None
+
+
+@settings(max_examples=30)
+@given(st.lists(documents, max_size=4), st.lists(documents, max_size=3))
+def test_any_text_comes_back_to_the_byte(sent: list[str], known: list[str]) -> None:
+    items = [Sent(entry) for entry in log([submission(one.encode()) for one in sent])]
+    codec = Remembers(tuple(one.encode() for one in known))
+    assert unpack(pack(items, codec), codec) == items
+    assert packed_small(items)
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.binary(), max_size=3), st.dictionaries(st.text(), st.text() | st.integers(-9, 9), max_size=4)
+)
+def test_any_bytes_and_details_come_back_too(sent: list[bytes], more: dict[str, object]) -> None:
+    items = [Sent(entry) for entry in log([submission(one, **more) for one in sent])]
+    assert unpack(pack(items, PLAIN), PLAIN) == [
+        replace(one, entry=replace(one.entry, fact=replace(one.entry.fact, form_id=named(one.entry.fact))))
+        for one in items
+    ]
+
+
+def test_what_both_sides_know_is_not_sent() -> None:
+    sent = [household(f"uuid:{uuid.UUID(int=number)}", str(number)) for number in range(100, 110)]
+    items = [
+        Sent(entry)
+        for entry in log(
+            [
+                submission(one, instance_id=f"uuid:{uuid.UUID(int=number)}")
+                for number, one in enumerate(sent, 100)
+            ]
+        )
+    ]
+    small, plain = (len(pack(items, codec)) for codec in (Remembers((household(),)), PLAIN))
+    assert small < plain < sum(map(len, sent)) / 2
+    assert small < 60 * len(sent)
+
+
+def test_a_frame_made_by_what_is_not_here_says_so() -> None:
+    frame = pack([Sent(*log([submission(household())]))], Remembers((household(),)))
+    with pytest.raises(UnknownFormError):
+        unpack(frame, PLAIN)
+
+
+def test_logs_may_be_mixed_and_have_gaps() -> None:
+    one, other = (
+        log([Fact(Kind.COMMENT, 1, None, b"{}")] * 5),
+        log([submission(household())] * 3, "other-node"),
+    )
+    skip = Skip(one[0].origin, one[0].epoch, "", 2, 3, one[2].hash)
+    items = [Sent(other[2]), Sent(one[0]), skip, Sent(one[3]), Sent(other[0]), Sent(one[4]), Sent(other[0])]
+    assert unpack(pack(items, PLAIN), PLAIN) == items
+
+
+@settings(max_examples=30)
 @given(st.data())
 def test_a_damaged_frame_is_refused(data: st.DataObject) -> None:
-    frame = pack([Sent(entry) for entry in log([Fact(Kind.COMMENT, 1, None, b"{}")] * 3)], PLAIN)
+    codec = Remembers((household(),))
+    frame = pack([Sent(entry) for entry in log([submission(household())] * 3)], codec)
     place = data.draw(st.integers(0, len(frame) - 1))
     damaged = frame[:place] + data.draw(st.binary(max_size=3)) + frame[place + 1 :]
     if damaged != frame:
         with suppress(FrameError):
-            assert unpack(damaged, PLAIN) == unpack(frame, PLAIN)
+            assert unpack(damaged, codec) == unpack(frame, codec)
+
+
+def named(fact: Fact) -> str:
+    """The form that a fact names."""
+    form_id = orjson.loads(fact.detail)["form_id"]
+    return form_id if isinstance(form_id, str) else ""
+
+
+def packed_small(items: list[Sent]) -> bool:
+    """Whether the small way was taken, and not the one for what it cannot do."""
+    return pack(items, PLAIN) == frames._Writer(PLAIN).write(items)

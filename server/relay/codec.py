@@ -1,21 +1,42 @@
-"""What makes frames small: the forms that this store holds."""
+"""What makes frames small: made-up records of the forms that this store holds, the same at every node."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+import re
+import struct
+from functools import lru_cache
 
-from forms.schema import FormSchema
-from server.store.forms import Schemas
+from sqlalchemy import Connection, select
+
+from server.store import bodies
+from server.store.tables import dictionary
+from sync.outline import Primer
+
+DOCUMENT = re.compile(rb"(?=<\?xml )")
+PRIMERS_KEPT = 32
 
 
 class StoreCodec:
-    """The codec of frames over a store's published forms; for one transaction."""
+    """The codec of frames over a store, for one transaction."""
 
-    def __init__(self, connection: Connection, schemas: Schemas) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._schemas = schemas
 
-    def schema(self, project_id: int, form_id: str, version: str) -> FormSchema | None:
-        """Return the schema of exactly this version, None where it was not published here."""
-        found = self._schemas.find(self._connection, project_id, form_id, version)
-        return found if found and found.version == version else None
+    def primer(self, project_id: int, form_id: str) -> Primer | None:
+        """Return the made-up records of a form's newest version; every node that has the form has them."""
+        number = bodies.newest_dictionary(self._connection, project_id, form_id)
+        return self.find_primer(struct.pack(">q", number)) if number else None
+
+    def find_primer(self, name: bytes) -> Primer | None:
+        """Return the made-up records of this name, None where the form is not here or was filled otherwise."""
+        if len(name) != struct.calcsize(">q"):
+            return None
+        (number,) = struct.unpack(">q", name)
+        data = self._connection.execute(select(dictionary.c.data).where(dictionary.c.id == number)).scalar()
+        return _primer(name, bytes(data)) if data is not None else None
+
+
+@lru_cache(maxsize=PRIMERS_KEPT)
+def _primer(name: bytes, data: bytes) -> Primer:
+    """Remembered, since reading the records and preparing zstd takes some milliseconds."""
+    return Primer(name, DOCUMENT.split(data)[1:])

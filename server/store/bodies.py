@@ -29,7 +29,7 @@ def pack(connection: Connection, project_id: int, form_id: str, body: bytes) -> 
     """Return a body as it is stored."""
     if len(body) < SMALL_BYTES:
         return None, body
-    number = _current(connection, project_id, form_id) if form_id else NO_DICTIONARY
+    number = newest_dictionary(connection, project_id, form_id) if form_id else NO_DICTIONARY
     packed = _compressor(connection, number).compress(body)
     return (number, packed) if len(packed) < len(body) else (None, body)
 
@@ -49,7 +49,8 @@ def add_dictionary(connection: Connection, project_id: int, form_id: str, stamp:
     insert_ignore(connection, dictionary, [row])
 
 
-def _current(connection: Connection, project_id: int, form_id: str) -> int:
+def newest_dictionary(connection: Connection, project_id: int, form_id: str) -> int:
+    """Return the number of a form's newest dictionary, NO_DICTIONARY when it has none."""
     remembered: dict[tuple[int, str], tuple[float, int]] = connection.info.setdefault("dictionaries", {})
     expires, number = remembered.get((project_id, form_id), (0.0, NO_DICTIONARY))
     if expires < time.monotonic():

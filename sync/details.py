@@ -1,0 +1,165 @@
+"""Details of facts, which are JSON objects, as values in columns: their names, and what the frame says already, left out.
+
+Format: objects of the same names in the same order have one shape; each of its names has a column. A text stands there as
+it is, but for U+0004: as the last object with this name said; U+0005 and a number: as the XML says under that mark of its
+outline (no number: under the mark that this column named last); U+0006: the body's SHA-256; U+0007 and a number: so many
+milliseconds before the entry's stamp; U+0008: the JSON that follows, which is no text. An object that JSON would write
+otherwise than it stands is of no shape and stands whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from sync.clock import COUNTER_BITS
+from sync.columns import RESERVED
+
+_COMMON = (
+    "form_id", "instance_id", "digest", "submitter_id", "submitter_name", "device_id", "door", "received_at",
+)  # fmt: skip
+SHAPES = (
+    (*_COMMON, "version", "deprecated_id"),
+    (*_COMMON, "name", "sha256", "size", "content_type"),
+)
+"""Shapes that need not be sent: of a submission, of an attachment."""
+
+SAME, MARKED, DIGEST, EARLIER, OTHER = "\x04", "\x05", "\x06", "\x07", "\x08"
+TIME_CHARS = len("2026-11-22T14:00:00.000+00:00")
+DIGEST_CHARS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of an entry before its detail is. marked: last text of each mark of its body's outline."""
+
+    stamp: int
+    body: bytes
+    marked: Mapping[int, str]
+
+
+@dataclass
+class _Shapes:
+    shapes: list[tuple[str, ...]] = field(default_factory=lambda: list(SHAPES))
+    last: dict[str, str] = field(default_factory=dict)
+    named: dict[tuple[int, str], int] = field(default_factory=dict)
+
+
+class DetailWriter(_Shapes):
+    """Puts details into columns. columns: by shape and name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._columns: dict[tuple[int, str], list[str]] = {}
+
+    @property
+    def columns(self) -> list[list[str]]:
+        """The columns of all shapes, in order; the first one has the shapes that are no standing ones."""
+        new = [orjson.dumps(shape).decode() for shape in self.shapes[len(SHAPES) :]]
+        return [new, *(self._columns.get(place, []) for place in _places(self.shapes))]
+
+    def write(self, detail: bytes, about: About) -> int | None:
+        """Put a detail into the columns; return its shape, None when it has none."""
+        try:
+            said = orjson.loads(detail)
+        except orjson.JSONDecodeError:
+            return None
+        if (
+            not isinstance(said, dict)
+            or orjson.dumps(said) != detail
+            or RESERVED.search("".join(map(_text, said.values())))
+        ):
+            return None
+        names = tuple(said)
+        if RESERVED.search("".join(names)):
+            return None
+        if names not in self.shapes:
+            self.shapes.append(names)
+        shape = self.shapes.index(names)
+        for name, value in said.items():
+            self._columns.setdefault((shape, name), []).append(self._write((shape, name), value, about))
+        return shape
+
+    def _write(self, place: tuple[int, str], value: object, about: About) -> str:
+        name = place[1]
+        text = _text(value)
+        said = text if isinstance(value, str) else OTHER + text
+        if self.last.get(name) == said:
+            return SAME
+        self.last[name] = said
+        if said is not text:
+            return said
+        if len(text) == DIGEST_CHARS and about.body and hashlib.sha256(about.body).hexdigest() == text:
+            return DIGEST
+        if len(text) == TIME_CHARS and (earlier := _earlier(text, about.stamp)) is not None:
+            return f"{EARLIER}{earlier}"
+        number = self.named.get(place)
+        if number is not None and about.marked.get(number) == text:
+            return MARKED
+        if text:
+            for number, other in about.marked.items():
+                if other == text:
+                    self.named[place] = number
+                    return f"{MARKED}{number}"
+        return text
+
+
+class DetailReader(_Shapes):
+    """Reads what a DetailWriter put into columns."""
+
+    def __init__(self, columns: Sequence[Iterator[str]]) -> None:
+        super().__init__()
+        self.shapes += [tuple(map(str, orjson.loads(new))) for new in columns[0] if new]
+        self._columns = dict(zip(_places(self.shapes), columns[1:], strict=True))
+
+    def read(self, shape: int, about: About) -> bytes:
+        """Return the next detail of this shape. Raises ValueError, LookupError, StopIteration."""
+        said = {name: self._read((shape, name), about) for name in self.shapes[shape]}
+        values = {name: orjson.loads(text[1:]) if text[:1] == OTHER else text for name, text in said.items()}
+        return orjson.dumps(values)
+
+    def _read(self, place: tuple[int, str], about: About) -> str:
+        text, name = next(self._columns[place]), place[1]
+        match text[:1]:
+            case "\x04":
+                return self.last[name]
+            case "\x05":
+                if text[1:]:
+                    self.named[place] = int(text[1:])
+                text = about.marked[self.named[place]]
+            case "\x06":
+                text = hashlib.sha256(about.body).hexdigest()
+            case "\x07":
+                text = _iso((about.stamp >> COUNTER_BITS) - int(text[1:]))
+        self.last[name] = text
+        return text
+
+
+def _places(shapes: Sequence[tuple[str, ...]]) -> list[tuple[int, str]]:
+    return [(number, name) for number, shape in enumerate(shapes) for name in shape]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _earlier(text: str, stamp: int) -> int | None:
+    try:
+        at = datetime.fromisoformat(text)
+        milliseconds = (at - _EPOCH) // _MILLISECOND
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return (stamp >> COUNTER_BITS) - milliseconds if _iso(milliseconds) == text else None
+
+
+def _iso(milliseconds: int) -> str:
+    return (_EPOCH + milliseconds * _MILLISECOND).isoformat(timespec="milliseconds")
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)

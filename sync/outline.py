@@ -1,0 +1,163 @@
+"""Documents as values alone: markup that both sides expect is not sent, what stands between goes into columns.
+
+An outline knows which markup follows which, from documents that both sides have and from those before it in a frame.
+Nothing of a form is interpreted, so that any text comes back exactly as it was.
+
+Format: a document is a sequence of marks, ended by mark 0. A mark is a tag with its attributes' values left out
+(`T<data id="" version="">`), an element without children (`Lname`, written `<name>text</name>` or, for the text U+0004,
+`<name />`), or text between tags (`F`). Mark n is the n-th that was met. Each mark is expected after the one it followed
+last; a document names the places where that is wrong: how many marks were as expected before, and which one stands there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from sync.columns import RESERVED, Known
+
+EMPTY = "\x04"
+END = 0
+MARKS_MAX = 5_000_000
+"""In one document: a damaged frame must not go on for ever."""
+
+_MARK = re.compile(r"<([^\s/<>]+)>([^<]*)</\1>|<([^\s/<>]+) />|(<[^<>]*>)|([^<]+)")
+_ATTRIBUTE = re.compile(r'"([^"]*)"')
+_HOLE = '""'
+
+
+class Outline:
+    """What markup follows what, and a column of texts for each mark. columns[n]: in the order they are met."""
+
+    def __init__(self) -> None:
+        self.marks = ["end"]
+        self.columns: list[list[str]] = [[]]
+        self._numbers = {"end": END}
+        self._follows: dict[int, int] = {}
+
+    def copy(self) -> Outline:
+        """Return an outline that knows the same markup, with empty columns."""
+        other = Outline()
+        other.marks, other.columns = list(self.marks), [[] for _ in self.columns]
+        other._numbers, other._follows = dict(self._numbers), dict(self._follows)
+        return other
+
+    def number(self, mark: str) -> int:
+        """Return the number of a mark, a new one when it is met for the first time."""
+        number = self._numbers.get(mark)
+        if number is None:
+            number = self._numbers[mark] = len(self.marks)
+            self.marks.append(mark)
+            self.columns.append([])
+        return number
+
+    def write(self, document: str) -> tuple[list[int], dict[int, str]] | None:
+        """Put a document's texts into the columns; return where it is not as expected, and the last text of each mark.
+
+        None when it cannot be written so; nothing is changed then.
+        """
+        found = _MARK.findall(document)
+        if RESERVED.search(document) or sum(map(_length, found)) != len(document):
+            return None
+        steps: list[int] = []
+        texts: dict[int, str] = {}
+        before, expected, follows, numbers, columns = END, 0, self._follows, self._numbers, self.columns
+        for leaf, text, empty, tag, free in found:
+            holes: Sequence[str] = ()
+            if leaf:
+                mark = "L" + leaf
+            elif empty:
+                mark, text = "L" + empty, EMPTY
+            elif tag:
+                mark, holes = (
+                    ("T" + _ATTRIBUTE.sub(_HOLE, tag), _ATTRIBUTE.findall(tag))
+                    if '"' in tag
+                    else ("T" + tag, ())
+                )
+            else:
+                mark, text = "F", free
+            number = numbers.get(mark)
+            if number is None:
+                number = self.number(mark)
+            if follows.get(before) == number:
+                expected += 1
+            else:
+                steps += (expected, number)
+                expected, follows[before] = 0, number
+            before = number
+            if not tag:
+                columns[number].append(text)
+                texts[number] = text
+            elif holes:
+                columns[number] += holes
+                texts[number] = holes[0]
+        if follows.get(before) != END:
+            steps += (expected, END)
+            follows[before] = END
+        return steps, texts
+
+    def read(self, steps: Sequence[int], texts: Sequence[Iterator[str]]) -> tuple[str, dict[int, str]]:
+        """Return the document of these steps, with the next texts of each column, and the last text of each mark.
+
+        Raises ValueError, LookupError, StopIteration when it cannot be.
+        """
+        parts: list[str] = []
+        last: dict[int, str] = {}
+        before, follows, marks = END, self._follows, self.marks
+        turns = iter(steps)
+        expected = next(turns, MARKS_MAX)
+        for _ in range(MARKS_MAX):
+            if expected:
+                number = follows[before]
+                expected -= 1
+            else:
+                number = follows[before] = next(turns)
+                expected = next(turns, MARKS_MAX)
+            if number == END:
+                return "".join(parts), last
+            before, mark = number, marks[number]
+            kind, name = mark[0], mark[1:]
+            if kind == "L":
+                text = last[number] = next(texts[number])
+                parts.append(f"<{name} />" if text == EMPTY else f"<{name}>{text}</{name}>")
+            elif kind == "F":
+                last[number] = next(texts[number])
+                parts.append(last[number])
+            elif _HOLE in name:
+                holes = [next(texts[number]) for _ in range(name.count(_HOLE))]
+                last[number] = holes[0]
+                pieces = name.split(_HOLE)
+                parts += [f'{piece}"{hole}"' for piece, hole in zip(pieces, holes, strict=False)]
+                parts.append(pieces[-1])
+            else:
+                parts.append(name)
+        raise ValueError("a document has no end")
+
+
+class Primer:
+    """Documents that both sides have, to make others small by. name: by which the receiver finds the same ones."""
+
+    def __init__(self, name: bytes, documents: Iterable[bytes]) -> None:
+        self.name = name
+        self._documents = documents
+
+    @cached_property
+    def outline(self) -> Outline:
+        """What markup these documents have; to be copied."""
+        outline = Outline()
+        for document in self._documents:
+            outline.write(document.decode(errors="replace"))
+        return outline
+
+    @cached_property
+    def known(self) -> Known:
+        """The texts of these documents."""
+        return Known(self.outline.columns)
+
+
+def _length(found: tuple[str, str, str, str, str]) -> int:
+    leaf, text, empty, tag, free = found
+    if leaf:
+        return 2 * len(leaf) + len(text) + 5
+    return len(empty) + 4 if empty else len(tag) + len(free)
