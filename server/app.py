@@ -35,6 +35,7 @@ from server.api import (
     forms_diff,
     key_conflicts,
     posts,
+    relay,
     removals,
     reviews,
     sessions,
@@ -49,6 +50,8 @@ from server.observing import ROUTE, Observed
 from server.openrosa import downloads
 from server.openrosa.submission import PATH, RETRY_AFTER_S, SubmissionDoor, settle
 from server.problems import OPENROSA_HEADERS, Problem, openrosa_response
+from server.relay.door import RelayDoor
+from server.relay.loop import Relaying
 from server.store.troubles import STORE_TROUBLE, Trouble
 from server.watch import Watch
 
@@ -56,6 +59,7 @@ GZIP_BYTES_MIN = 1000
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI would send paths, which hold tablets' tokens, and texts of errors to whoever the environment names."""
 NUL = "\x00"
+RELAY_PATH = "/v1/relay"
 SUBMISSION_ROUTE = "/projects/{project_id}/submission"
 TEST_ROUTE = "/projects/{project_id}/forms/{form_id}/draft/submission"
 
@@ -71,6 +75,7 @@ class Application:
 
     def __init__(self, node: Node, *, leads: bool = True) -> None:
         self._door: SubmissionDoor | None = None
+        self._relay_door: RelayDoor | None = None
         self._metrics = Metrics(node)
         self._rest: ASGIApp = self._build(node, leads=leads)
         self._observed = Observed(self._dispatch, self._metrics)
@@ -86,6 +91,9 @@ class Application:
         elif self._door and (match := PATH.fullmatch(scope["path"])):
             scope[ROUTE] = TEST_ROUTE if match["test_token"] else SUBMISSION_ROUTE
             await self._door(scope, receive, send)
+        elif self._relay_door and scope["path"] == RELAY_PATH and scope["method"] == "POST":
+            scope[ROUTE] = RELAY_PATH
+            await self._relay_door(scope, receive, send)
         elif NUL in scope["path"] or b"%00" in scope["query_string"]:
             refused = render(Request(scope), Problem(400.1, "An address holds no NUL."))
             await refused(scope, receive, send)
@@ -106,11 +114,16 @@ class Application:
             watch = None
             if leads:
                 watch = Watch(node.settings.data, node.blobs.folder, self._metrics.clock_stepped)
+            wake = serving.projector.wake if serving.projector else lambda: None
+            relaying = Relaying(node, wake) if leads else None
             self._door = SubmissionDoor(serving)
+            self._relay_door = RelayDoor(node, wake)
             app.state.health = Health(node, self._metrics, serving)
             yield
-            self._door = None
+            self._door = self._relay_door = None
             app.state.health = Health(node, self._metrics)
+            if relaying:
+                await asyncio.to_thread(relaying.close)
             if watch:
                 watch.close()
             await asyncio.to_thread(serving.close)
@@ -151,6 +164,7 @@ class Application:
         app.include_router(cleaning.router, prefix="/v1")
         app.include_router(removals.router, prefix="/v1")
         app.include_router(posts.router, prefix="/v1")
+        app.include_router(relay.router, prefix="/v1")
         app.include_router(health.router)
         app.add_exception_handler(Problem, _render_problem)
         app.add_exception_handler(FormError, _render_faults)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
@@ -28,6 +29,7 @@ from server.disk import Room
 from server.intake import Outcome, Writer
 from server.node import Node
 from server.projection import CURSOR
+from server.relay.status import describe
 from server.store import figures
 from server.store.engine import reading
 
@@ -36,7 +38,13 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 ARRIVALS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 MEDIA_SEEN_S = 60
 """How long the sum over all attachments stands before it is made again."""
-
+RELAY = (
+    ("contact_age_seconds", "contactAgeS", "Time since the node was met; -1 when it never was."),
+    ("records_waiting", "recordsWaiting", "Records of the post that the centre has yet to get."),
+    ("clock_ahead_seconds", "clockAheadS", "How far the node's clock is ahead."),
+    ("received_bytes", "receivedBytes", "Bytes of messages from the node."),
+    ("sent_bytes", "sentBytes", "Bytes of messages to the node."),
+)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, for nothing that we ask
 
@@ -140,6 +148,7 @@ class StoreFigures:
         try:
             with reading(self._node.engine) as connection:
                 found = figures.read_figures(connection, CURSOR)
+                relayed = describe(connection)
                 if self._media[0] < time.monotonic():
                     self._media = (time.monotonic() + MEDIA_SEEN_S, figures.attachment_bytes(connection))
         except SQLAlchemyError:
@@ -153,6 +162,7 @@ class StoreFigures:
             yield _gauge("conflicts_open", "Conflicts that wait for a person.", found.conflicts)
             yield _gauge("database_bytes", "Size of the database.", found.database_bytes)
             yield _gauge("attachment_bytes", "Bytes of submitted files, up to a minute old.", self._media[1])
+            yield from _relay_figures(relayed)
         yield from self._disks()
 
     def _disks(self) -> Iterator[Metric]:
@@ -164,6 +174,18 @@ class StoreFigures:
         yield _of_disks("disk_total_bytes", "All bytes.", ((room, room.total_bytes) for room in rooms))
         kept = ((room, disk.reserve_bytes(room.total_bytes)) for room in rooms)
         yield _of_disks("disk_reserve_bytes", "Bytes kept for texts.", kept)
+
+
+def _relay_figures(found: Mapping[str, Any]) -> Iterator[Metric]:
+    """How the relay stands with each node that this one relays with."""
+    nodes = [*([found["centre"]] if found["centre"] else []), *found["posts"]]
+    for name, key, text in RELAY:
+        family = GaugeMetricFamily(f"chapar_relay_{name}", text, labels=["node"])
+        for one in nodes:
+            family.add_metric([one["name"]], one[key])
+        yield family
+    yield _gauge("relay_forks", "Logs that two stores went on with: alarms.", len(found["forks"]))
+    yield _gauge("relay_files_wanted", "Files that are not here yet.", found["filesWanted"])
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

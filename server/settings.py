@@ -20,7 +20,8 @@ class Settings(BaseSettings):
     xml_bytes_max: an instance above is kept in quarantine. queue_max: arrivals that may wait for the writer.
     patience_s: how long a client may send nothing, or next to nothing.
     log_format: `text`, or `json` for whoever collects logs. metrics_token: what `/metrics` asks for, see `server.health`.
-    workers: processes that serve, see `server.workers`.
+    workers: processes that serve, see `server.workers`. relay_every_s: how often a post asks its centre when it has
+    nothing to tell.
     """
 
     model_config = SettingsConfigDict(env_prefix="CHAPAR_")
@@ -40,3 +41,4 @@ class Settings(BaseSettings):
     xml_bytes_max: int = 8 * MEGABYTE
     queue_max: int = 2000
     patience_s: float = 60
+    relay_every_s: float = 60

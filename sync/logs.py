@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sync.journal import GENESIS, Entry
 
@@ -163,3 +164,23 @@ def points(one: Range, hash_at: HashAt) -> Iterator[Range]:
         if known := hash_at(one.last - back):
             yield Range(one.first, one.last - back, known)
         back *= 2
+
+
+def list_have(have: Have) -> list[list[object]]:
+    """Return what is held as JSON has it: [origin, epoch, first, last, hash, first, last, hash, …] for each log."""
+    return [
+        [*log, *(value for one in ranges for value in (one.first, one.last, one.hash.hex()))]
+        for log, ranges in sorted(have.items())
+    ]
+
+
+def unlist_have(listed: Iterable[Sequence[Any]]) -> dict[Log, list[Range]]:
+    """Return what `list_have` made a list of. Raises ValueError, TypeError for anything else."""
+    found: dict[Log, list[Range]] = {}
+    for origin, epoch, *values in listed:
+        triples = zip(values[::3], values[1::3], values[2::3], strict=True)
+        ranges = [Range(int(first), int(last), bytes.fromhex(said)) for first, last, said in triples]
+        if any(one.first > one.last or one.first < 1 for one in ranges):
+            raise ValueError("a range ends before it begins")
+        found[str(origin), str(epoch)] = ranges
+    return found

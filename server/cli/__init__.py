@@ -7,7 +7,6 @@ import typer
 from server.cli import (
     accounts,
     backup,
-    cleaning,
     conflicts,
     db,
     doctor,
@@ -17,6 +16,7 @@ from server.cli import (
     export,
     forms,
     post,
+    relay,
     serve,
 )
 from server.cli.common import failures_told
@@ -40,10 +40,10 @@ app.command("quarantine")(export.quarantine)
 app.add_typer(forms.app, name="forms")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(duplicates.app, name="duplicates")
-app.add_typer(cleaning.app, name="cleaning")
 app.add_typer(entities.app, name="entities")
 app.add_typer(db.app, name="db")
 app.add_typer(post.app, name="post")
+app.add_typer(relay.app, name="relay")
 app.add_typer(accounts.users, name="user")
 app.add_typer(accounts.app_users, name="app-user")
 

@@ -101,13 +101,16 @@ def explain(error: Exception) -> str | None:
     from server.backup import BackupError
     from server.node import DataDirectoryInUseError
     from server.problems import Problem
+    from server.relay.session import RelayError
     from server.store.copying import CopyDiffersError, StoreNotEmptyError
     from server.store.identity import StoreMovedError
     from server.workers import WorkerFailedError
 
     if isinstance(error, OperationalError):
         return f"the database cannot be used: {error.orig}"
-    told = FormError | Problem | BackupError | CopyDiffersError | DataDirectoryInUseError | OSError
+    told = (
+        FormError | Problem | BackupError | CopyDiffersError | DataDirectoryInUseError | OSError | RelayError
+    )
     if isinstance(error, told | StoreMovedError | StoreNotEmptyError | WorkerFailedError):
         return str(error)
     return None

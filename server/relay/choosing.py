@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from server.relay.scope import Scope
 from server.store import journal, logs, mentions
 from server.store.logs import Chain
 from server.store.tables import journal as entries
 from sync.frames import Payload, Sent, Skip
-from sync.journal import GENESIS
+from sync.journal import GENESIS, Kind
 from sync.logs import Chains, Have, Log, held, lacking
 
 PAGE = 256
@@ -33,12 +33,8 @@ _HEADER = (
 
 def choose(connection: Connection, scope: Scope, said: Have) -> Iterator[Sent | Skip]:
     """Yield what the receiver lacks that says this of what it holds, log by log, in order of seq."""
-    for log, chains in logs.read_chains(connection).items():
-        for branch in chains.branches:
-            chain = Chain(connection, log, branch, chains)
-            theirs, _ = held(said.get(log, ()), chain.hash_at, is_forked=len(chains.branches) > 1)
-            for first, last in lacking(chains.ranges.get(branch, ()), theirs):
-                yield from _between(connection, scope, log, branch, chain, first, last)
+    for log, chain, first, last in _gaps(connection, said):
+        yield from _between(connection, scope, log, chain, first, last)
 
 
 def read_due(connection: Connection, scope: Scope) -> dict[int, Sent]:
@@ -47,6 +43,16 @@ def read_due(connection: Connection, scope: Scope) -> dict[int, Sent]:
         return {}
     positions = mentions.list_due(connection, scope.family)
     return dict(zip(positions, _whole(connection, positions), strict=True))
+
+
+def count_waiting(connection: Connection, scope: Scope, said: Have) -> int:
+    """Return how many records are here that the receiver lacks that says this, and is to get."""
+    count = 0
+    for log, chain, first, last in _gaps(connection, said):
+        mine = (*logs.of_log(log, chain.branch), scope.candidates(log[0]), entries.c.seq.between(first, last))
+        query = select(func.count()).select_from(entries).where(*mine, entries.c.kind == Kind.SUBMISSION)
+        count += int(connection.execute(query).scalar_one())
+    return count
 
 
 def list_doubted(connection: Connection, said: Have) -> set[Log]:
@@ -64,17 +70,27 @@ def _is_known(connection: Connection, log: Log, chains: Chains, said: Have) -> b
     return all(any(not held([one], way.hash_at, is_forked=False)[1] for way in ways) for one in said[log])
 
 
+def _gaps(connection: Connection, said: Have) -> Iterator[tuple[Log, Chain, int, int]]:
+    """What of each of our chains, from seq to seq, who says this does not hold."""
+    for log, chains in logs.read_chains(connection).items():
+        for branch in chains.branches:
+            chain = Chain(connection, log, branch, chains)
+            theirs, _ = held(said.get(log, ()), chain.hash_at, is_forked=len(chains.branches) > 1)
+            for first, last in lacking(chains.ranges.get(branch, ()), theirs):
+                yield log, chain, first, last
+
+
 def _between(
-    connection: Connection, scope: Scope, log: Log, branch: str, chain: Chain, first: int, last: int
+    connection: Connection, scope: Scope, log: Log, chain: Chain, first: int, last: int
 ) -> Iterator[Sent | Skip]:
     """What is for the receiver of entries first to last, and the places of what is not."""
 
     def skip(until: int) -> Iterator[Skip]:
         if told < until and scope.may_skip(log[0]) and (digest := chain.hash_at(until)):
-            yield Skip(*log, branch, told + 1, until, digest)
+            yield Skip(*log, chain.branch, told + 1, until, digest)
 
     told = seen = first - 1
-    mine = (*logs.of_log(log, branch), scope.candidates(log[0]), entries.c.seq <= last)
+    mine = (*logs.of_log(log, chain.branch), scope.candidates(log[0]), entries.c.seq <= last)
     while True:
         query = select(*_HEADER).where(*mine, entries.c.seq > seen).order_by(entries.c.seq).limit(PAGE)
         rows = connection.execute(query).all()

@@ -27,12 +27,13 @@ ADDRESSED = frozenset({Kind.APP_USER, Kind.LISTED})
 class Scope:
     """Who gets something from this node. is_up: the receiver is the node above.
 
-    family: origins of the lower of the two nodes and of those below it.
+    family: origins of the lower of the two nodes and of those below it. forms: it gets these only, None for all.
     """
 
     receiver: str
     family: frozenset[str]
     is_up: bool
+    forms: frozenset[str] | None = None
 
     def may_skip(self, origin: str) -> bool:
         """Whether to say of entries by this origin that they are not for the receiver.
@@ -57,7 +58,7 @@ class Scope:
         return {
             row.position
             for row in rows
-            if row.kind in OF_FORMS
+            if (row.kind in OF_FORMS and self._is_of_forms(row))
             or row.position in about
             or (row.kind in ADDRESSED and self._is_of_family(row.detail))
         }
@@ -65,6 +66,11 @@ class Scope:
     def _gets_all(self, origin: str) -> bool:
         """What was written below a node it may have again when it has lost it; and so may the node above its own."""
         return origin == self.receiver if self.is_up else origin in self.family
+
+    def _is_of_forms(self, row: Any) -> bool:
+        if self.forms is None or row.kind == Kind.PROJECT:
+            return True
+        return orjson.loads(row.detail or b"{}").get("form_id") in self.forms
 
     def _is_of_family(self, detail: bytes | None) -> bool:
         said = orjson.loads(detail or b"{}")

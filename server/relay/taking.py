@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
 from server.store import identity, journal, logs
+from server.store.dialect import insert_ignore
+from server.store.files import files_in
 from server.store.journal import Foreign
+from server.store.tables import wanted
 from sync.clock import tick
 from sync.frames import Sent, Skip
 from sync.journal import Entry
@@ -54,6 +58,7 @@ def take(connection: Connection, items: Sequence[Sent | Skip]) -> int:
             fresh.append(Foreign(_with_form(item.entry), epoch, follows))
     if fresh:
         journal.take_in(connection, fresh)
+        insert_ignore(connection, wanted, list(_files_of(fresh)))
     for name in names - {own}:
         logs.write_ranges(connection, name, chains[name])
     return len(fresh)
@@ -94,6 +99,17 @@ def _with_form(entry: Entry) -> Entry:
         return entry
     form_id = orjson.loads(entry.fact.detail).get("form_id", "")
     return replace(entry, fact=replace(entry.fact, form_id=form_id))
+
+
+def _files_of(fresh: Sequence[Foreign]) -> Iterator[dict[str, Any]]:
+    """The files that entries name, each once."""
+    sizes: dict[str, int] = {}
+    for one in fresh:
+        if b'sha256"' in one.entry.fact.detail:
+            detail = orjson.loads(one.entry.fact.detail)
+            sizes.update(dict.fromkeys(files_in(detail), detail.get("size") or 0))
+    for sha256, size in sorted(sizes.items()):
+        yield {"sha256": sha256, "size": size}
 
 
 def _log_of(item: Sent | Skip) -> Log:

@@ -53,13 +53,13 @@ class BlobStoreError(OSError):
 class Blobs:
     """Content-addressed bytes. Keys are `ab/cdef…`, the first two hex digits a folder.
 
-    scratch: the folder for what is not kept. part: a place of their own, as `tests/1f…`, so that they can be dropped together. Every method may raise
+    part: a place of their own, as `tests/1f…`, so that they can be dropped together. Every method may raise
     BlobStoreError.
     """
 
     def __init__(self, data: Path, url: str = "", part: str = "") -> None:
-        self.scratch = data / "tmp"
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        self._spool = data / "tmp"
+        self._spool.mkdir(parents=True, exist_ok=True)
         self._folder = None if url else data / (part or "blobs")
         if self._folder and not self._folder.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -86,11 +86,11 @@ class Blobs:
 
     def open_upload(self) -> Upload:
         """Return a place to stream an upload into; small ones stay in memory."""
-        return Upload(self.scratch)
+        return Upload(self._spool)
 
     def open_media(self) -> Upload:
         """Return the same for a file that is refused when the rest of the disk is kept for texts."""
-        return Upload(self.scratch, [self.scratch, *([self._folder] if self._folder else [])])
+        return Upload(self._spool, [self._spool, *([self._folder] if self._folder else [])])
 
     def put(self, content: bytes) -> str:
         """Store the bytes durably; return their SHA-256 as hex."""
@@ -124,9 +124,22 @@ class Blobs:
         with _told():
             return _chunks(obstore.get(self._store, _key(digest)))
 
+    def read_range(self, digest: str, start: int, length: int) -> bytes:
+        """Return bytes of a blob from `start` on. Raises FileNotFoundError."""
+        with _told():
+            return (
+                bytes(obstore.get_range(self._store, _key(digest), start=start, length=length))
+                if length
+                else b""
+            )
+
+    def size(self, digest: str) -> int | None:
+        """Return the blob's size in bytes, None when it is not here."""
+        return self._size(_key(digest))
+
     def has(self, digest: str) -> bool:
         """Return whether the blob is here."""
-        return self._size(_key(digest)) is not None
+        return self.size(digest) is not None
 
     def delete(self, digest: str) -> None:
         """Delete a blob for ever; one that is not here is no error."""

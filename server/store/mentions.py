@@ -43,6 +43,18 @@ def settle_due(connection: Connection, family: Collection[str], positions: Colle
         connection.execute(delete(due).where(due.c.origin.in_(family), due.c.position.in_(some)))
 
 
+def owe_forms(connection: Connection, origin: str, forms: Collection[str] | None) -> None:
+    """Have a node get all that is said of these forms, None for all: it may have passed over it."""
+    kinds = (Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE)
+    query = select(journal.c.position, journal.c.detail).where(journal.c.kind.in_(kinds))
+    rows = [
+        {"origin": origin, "position": row.position}
+        for row in connection.execute(query)
+        if row.detail and (forms is None or orjson.loads(row.detail)["form_id"] in forms)
+    ]
+    insert_ignore(connection, due, rows)
+
+
 def _step(engine: Engine) -> bool:
     with reading(engine) as connection:
         seen, end = entries.cursor(connection, CURSOR), entries.head_position(connection)

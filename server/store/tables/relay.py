@@ -5,7 +5,7 @@ Kept by backups; nothing of it can be derived from the journal alone.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Index, Text
 from sqlmodel import Field, SQLModel
 
 
@@ -60,3 +60,33 @@ class Due(SQLModel, table=True):
     __tablename__ = "due"
     origin: str = Field(primary_key=True)
     position: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class Peer(SQLModel, table=True):
+    """What is known of a node that this one relays with; for people and bundles, nothing that counts follows from it.
+
+    said: JSON, what it last said that it holds (`sync.logs.list_have`). below: JSON, the posts below it. forms: JSON,
+    those it was allowed when it was last spoken to, NULL for all. error: why the last try failed, "" when it did not.
+    clock_ms: how far its clock is ahead. waiting: records that it had and this node had not. Times since 1970.
+    """
+
+    __tablename__ = "peer"
+    origin: str = Field(primary_key=True)
+    said: str = Field(sa_type=Text)
+    below: str
+    forms: str | None
+    contact_ms: int = Field(sa_type=BigInteger)
+    tried_ms: int = Field(sa_type=BigInteger)
+    error: str
+    clock_ms: int = Field(sa_type=BigInteger)
+    waiting: int
+    received_bytes: int = Field(sa_type=BigInteger)
+    sent_bytes: int = Field(sa_type=BigInteger)
+
+
+class Wanted(SQLModel, table=True):
+    """A file that an entry of another node names, and that is not known to be here. size: 0 where it is not said."""
+
+    __tablename__ = "wanted"
+    sha256: str = Field(primary_key=True)
+    size: int = Field(sa_type=BigInteger)

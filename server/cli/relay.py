@@ -1,0 +1,73 @@
+"""`chapar relay`: meeting the centre now, and how the relay stands."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from server.cli.common import Data, Json, opened, tell
+
+if TYPE_CHECKING:
+    from server.relay.session import Session
+
+app = typer.Typer(help="The relay between posts and their centre.", no_args_is_help=True)
+
+
+@app.command("now")
+def now(data: Data = None, as_json: Json = False) -> None:
+    """Meet the centre now, instead of waiting until the server does; safe beside it."""
+    from server.cli.bars import bars
+    from server.relay.client import relay
+    from server.relay.status import describe
+    from server.store.engine import reading
+
+    with opened(data, as_post=True) as node:
+        with reading(node.engine) as connection:
+            centre = describe(connection)["centre"]
+        left = centre["recordsWaiting"] if centre else 0
+        with bars() as report:
+            advance = report("records to the centre", left)
+
+            def show(session: Session) -> None:
+                nonlocal left
+                advance(left - session.waiting)
+                left = session.waiting
+
+            met = relay(node, show)
+        node.catch_up()
+    text = (
+        f"in step with the centre: {met.taken} new entries here, {met.sent_bytes:,} bytes sent, "
+        f"{met.received_bytes:,} received, {met.exchanges} exchanges"
+    )
+    tell(asdict(met), text, as_json=as_json)
+
+
+@app.command("status")
+def status(data: Data = None, as_json: Json = False) -> None:
+    """Say of each node that this one relays with when it was met, what waits, and what is wrong."""
+    from server.relay.status import describe
+    from server.store.engine import reading
+
+    with opened(data, as_post=True) as node, reading(node.engine) as connection:
+        found = describe(connection)
+    lines = [_line("centre", found["centre"])] if found["centre"] else []
+    lines += [_line("post", one) for one in found["posts"]]
+    lines += [
+        f"ALARM  the store {one['origin']} was copied or set back, and went on twice from entry {one['seq']} "
+        f"({one['noticedAt']}): both are kept; see docs/relay.md"
+        for one in found["forks"]
+    ]
+    if found["filesWanted"]:
+        lines.append(f"{found['filesWanted']} files are still on their way")
+    tell(found, "\n".join(lines) or "This server relays with nobody.", as_json=as_json)
+
+
+def _line(role: str, one: dict[str, Any]) -> str:
+    met = f"met {one['lastContact']}" if one["lastContact"] else "never met"
+    parts = [f"{role} {one['name']}: {met}", f"{one['recordsWaiting']} records wait"]
+    if abs(one["clockAheadS"]) >= 60:
+        parts.append(f"its clock is {one['clockAheadS']:+,.0f} s off")
+    parts.append(f"{one['receivedBytes']:,} bytes received, {one['sentBytes']:,} sent")
+    return ", ".join([*parts, *filter(None, [one["error"]])])

@@ -1,0 +1,141 @@
+"""A post asks its centre: one connection, one exchange after the other until the two are in step."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import httpx2
+
+from server.node import Node
+from server.relay import enrolling
+from server.relay.keys import KeysError
+from server.relay.messages import Message, MessageError, open_message, read, write
+from server.relay.session import ROOM_BYTES_MAX, ROOM_BYTES_MIN, Other, RelayError, Session
+from server.store import journal, peers, posts
+from server.store.engine import reading, writing
+from server.store.posts import Centre
+from sync.frames import FrameError
+
+PATH = "/v1/relay"
+HEADERS = {"Content-Type": "application/octet-stream", "User-Agent": "chapar", "Accept-Encoding": "identity"}
+TIMEOUT_S = 300
+"""A message of 64 kB takes that long at 2 kbit/s."""
+CONNECT_S = 30
+QUICK_S, SLOW_S = 1.0, 10.0
+"""An exchange that takes less lets the next one bring twice as much; one that takes more, half as much."""
+IDLE_MAX = 3
+"""So often an exchange may bring things and change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """What a meeting came to. taken: entries that are new here."""
+
+    exchanges: int
+    taken: int
+    sent_bytes: int
+    received_bytes: int
+
+
+def relay(node: Node, progress: Callable[[Session], object] = lambda _: None) -> Relayed:
+    """Meet the centre until the two are in step. progress: called after each exchange.
+
+    Raises RelayError with a sentence that says why it ended before, Problem when the centre refuses this post.
+    """
+    with reading(node.engine) as connection:
+        centre = posts.find_centre(connection)
+    if centre is None:
+        raise RelayError("This server is no post. Make it one with `chapar post init`.")
+    if not centre.url:
+        raise RelayError("The centre has no address: only bundles reach it.")
+    try:
+        return _meet(node, centre, progress)
+    except httpx2.HTTPError as error:
+        raise _noted(node, centre, f"The centre cannot be reached ({type(error).__name__}).") from None
+    except (KeysError, MessageError, FrameError) as error:
+        raise _noted(node, centre, str(error)) from None
+    except RelayError as error:
+        raise _noted(node, centre, str(error)) from None
+
+
+def _meet(node: Node, centre: Centre, progress: Callable[[Session], object]) -> Relayed:
+    if centre.secret:
+        enrolling.introduce(node)
+    session = Session(node, Other(centre.origin, centre.public_key, is_up=True), secrets.token_hex(8))
+    room, exchanges, idle = ROOM_BYTES_MIN, 0, 0
+    sent_bytes = received_bytes = 0
+    answer: Message | None = None
+    with httpx2.Client(
+        transport=_transport(), timeout=httpx2.Timeout(TIMEOUT_S, connect=CONNECT_S)
+    ) as client:
+        while True:
+            message = session.speak(room)
+            if answer is not None and not _goes_on(message, answer):
+                break
+            began_s = time.monotonic()
+            sent, received, answer = _exchange(node, client, centre, message)
+            took_s = time.monotonic() - began_s
+            session.hear(answer)
+            exchanges += 1
+            sent_bytes, received_bytes = sent_bytes + sent, received_bytes + received
+            with writing(node.engine) as connection:
+                peers.note_bytes(connection, centre.origin, received, sent)
+            progress(session)
+            idle = idle + 1 if message.frames and answer.head.have is None and not answer.brings else 0
+            if idle >= IDLE_MAX:
+                raise RelayError("The centre does not take what it is sent.")
+            if took_s < QUICK_S:
+                room = min(room * 2, ROOM_BYTES_MAX)
+            elif took_s > SLOW_S:
+                room = max(room // 2, ROOM_BYTES_MIN)
+    return Relayed(exchanges, session.taken, sent_bytes, received_bytes)
+
+
+def _goes_on(message: Message, answer: Message) -> bool:
+    """Whether there is a reason to say anything more after this answer."""
+    head, said = message.head, answer.head
+    news = message.brings or head.have is not None or head.plain or head.unknown
+    return news or answer.brings or said.more or said.unknown or bool(set(said.asked) and message.parts)
+
+
+def _exchange(
+    node: Node, client: httpx2.Client, centre: Centre, message: Message
+) -> tuple[int, int, Message]:
+    with reading(node.engine) as connection:
+        own = journal.origin(connection)
+    body = write(message, node.keys, own, centre.public_key)
+    response = client.post(f"{centre.url.rstrip('/')}{PATH}", content=body, headers=HEADERS)
+    if response.status_code != httpx2.codes.OK:
+        raise RelayError(f"The centre answers {response.status_code}. {_detail(response)}".strip())
+    sender, signature, content = open_message(response.content, node.keys)
+    if sender != centre.origin:
+        raise RelayError("Another server answers at the centre's address.")
+    return len(body), len(response.content), read(content, signature, centre.public_key, node.keys)
+
+
+def _detail(response: httpx2.Response) -> str:
+    with suppress(ValueError, AttributeError):
+        return str(response.json().get("detail", ""))
+    return ""
+
+
+def _noted(node: Node, centre: Centre, reason: str) -> RelayError:
+    with writing(node.engine) as connection:
+        peers.note(connection, centre.origin, tried_ms=time.time_ns() // 1_000_000, error=reason)
+    return RelayError(reason)
+
+
+def _transport() -> httpx2.HTTPTransport:
+    """One connection; BBR where the kernel has it: on a lossy satellite link it is three times as fast."""
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    congestion = getattr(socket, "TCP_CONGESTION", None)
+    if congestion is not None:
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.IPPROTO_TCP, congestion, b"bbr")
+            return httpx2.HTTPTransport(socket_options=[*options, (socket.IPPROTO_TCP, congestion, b"bbr")])
+    return httpx2.HTTPTransport(socket_options=options)

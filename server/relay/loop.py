@@ -1,0 +1,90 @@
+"""The relay of a post by itself: a thread that meets the centre whenever there is something to tell, and now and then."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from server.node import Node
+from server.problems import Problem
+from server.relay.session import RelayError
+from server.store import journal, posts
+from server.store.engine import reading
+from server.store.troubles import STORE_TROUBLE, Trouble
+
+LOOK_S = 2.0
+RETRY_S, RETRY_S_MAX = 5.0, 300.0
+
+log = logging.getLogger("chapar.relay")
+
+
+class Relaying:
+    """Meets the centre from when this node is a post. taken: called when entries came in."""
+
+    def __init__(self, node: Node, taken: Callable[[], object]) -> None:
+        self._node = node
+        self._taken = taken
+        self._stopped = threading.Event()
+        self._trouble = Trouble(log, "the relay")
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End soon; a meeting that is cut off goes on where it was."""
+        self._stopped.set()
+        self._thread.join(LOOK_S)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopped.is_set():
+            try:
+                if self._is_post():
+                    self._meet()
+            except (RelayError, Problem) as error:
+                failures += 1
+                log.log(
+                    logging.WARNING if failures == 1 else logging.INFO, "the relay stands still: %s", error
+                )
+            except STORE_TROUBLE as error:
+                failures += 1
+                self._trouble.say(error)
+            except Exception as error:  # noqa: BLE001  (a thread that ends tells nobody)
+                failures += 1
+                self._trouble.say(error)
+            else:
+                failures = 0
+            if failures:
+                pause_s = min(RETRY_S * 2 ** (failures - 1), RETRY_S_MAX)
+                self._stopped.wait(pause_s * random.uniform(0.5, 1.5))  # noqa: S311  (posts come one after the other)
+            else:
+                self._wait()
+
+    def _meet(self) -> None:
+        from server.relay.client import (
+            relay,  # a node that is no post needs neither HTTP client nor libsodium
+        )
+
+        if relay(self._node).taken:
+            self._taken()
+
+    def _wait(self) -> None:
+        """Until something new is here, or it is time to ask."""
+        ends, seen = time.monotonic() + self._node.settings.relay_every_s, self._position()
+        while time.monotonic() < ends and not self._stopped.wait(LOOK_S):
+            if self._position() not in {seen, None}:
+                return
+
+    def _position(self) -> int | None:
+        try:
+            with reading(self._node.engine) as connection:
+                return journal.head_position(connection)
+        except STORE_TROUBLE:
+            return None
+
+    def _is_post(self) -> bool:
+        with reading(self._node.engine) as connection:
+            centre = posts.find_centre(connection)
+        return bool(centre and centre.url)

@@ -1,0 +1,238 @@
+"""One side of a meeting of two nodes: what it says next, and what it does with what it hears.
+
+Both sides are this class; who asks first and who answers is the business of `server.relay.client` and
+`server.relay.door`. All that is heard is durable before anything more is said. A session may end anywhere: the next one
+begins with what each side holds then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import orjson
+from sqlalchemy import Connection
+
+from server.node import Node
+from server.relay import taking
+from server.relay.choosing import choose, count_waiting, list_doubted, read_due
+from server.relay.codec import StoreCodec
+from server.relay.fetching import Files
+from server.relay.messages import Head, Message, Part
+from server.relay.scope import Scope
+from server.store import identity, logs, mentions, peers, posts
+from server.store.engine import reading, writing
+from sync.frames import PLAIN, Codec, Sent, Skip, UnknownFormError, pack, unpack
+from sync.logs import MAIN, SAID_BYTES, Have, Log, Range, list_have
+
+FRAME_BYTES = 64_000
+ROOM_BYTES_MIN, ROOM_BYTES_MAX = 16_000, 1_000_000
+"""What a message may bring."""
+RATIO = 0.1
+"""What a frame is of its entries, at first; then as the last one was."""
+RAW_BYTES_MAX = 4_000_000
+LOGS_SAID_AT_ONCE = 12
+"""So many logs are said at once; more, or what was in step when last met, only if the other side holds something else."""
+SKIP_BYTES = 100
+
+log = logging.getLogger("chapar.relay")
+
+
+class RelayError(Exception):
+    """A meeting ended before the two were in step; tells why, and nothing of what was relayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """The node on the other side. is_up: this node is a post of it. forms: it may have these only, None for all."""
+
+    origin: str
+    public_key: bytes
+    is_up: bool
+    forms: frozenset[str] | None = None
+
+
+class Session:
+    """What is known of the other side while a session lasts.
+
+    name: the same on both sides. taken: entries that were new. waiting: records that the node above has yet to get.
+    """
+
+    def __init__(self, node: Node, other: Other, name: str) -> None:
+        self.name = name
+        self.other = other
+        self.taken = self.waiting = 0
+        self._node = node
+        self._files = Files(node, other.origin)
+        self._said: dict[Log, Sequence[Range]] | None = None
+        self._told: Have | None = None
+        self._is_unknown = False
+        self._doubted: set[Log] = set()
+        self._plain = self._wants_plain = False
+        self._due: Sequence[int] = ()
+        self._asked: Sequence[tuple[str, int]] = ()
+        self._below: Sequence[str] = ()
+        self._ratio = RATIO
+
+    def speak(self, room: int) -> Message:
+        """Return what to say next. room: bytes that it may bring, and that the answer may bring."""
+        if not self.other.is_up:
+            mentions.catch_up(self._node.engine)
+        with reading(self._node.engine) as connection:
+            have = logs.read_have(connection, self._doubted)
+            scope = self._scope(connection)
+            frames, more = self._frames(connection, scope, room)
+            met = peers.find_peer(connection, self.other.origin)
+            is_known = len(have) > LOGS_SAID_AT_ONCE or (met is not None and met.said == have)
+            below = [
+                post.origin for post in posts.list_posts(connection) if post.origin and not post.revoked_at
+            ]
+            below += (one for peer in peers.list_peers(connection) for one in peer.below)
+            if scope.is_up and self._said is not None:
+                self.waiting = count_waiting(connection, scope, self._said)
+        parts: list[Part] = []
+        if not more:
+            parts = list(self._files.read_parts(self._asked, room - sum(map(len, frames))))
+        head = Head(
+            session=self.name,
+            clock_ms=time.time_ns() // 1_000_000,
+            digest=_digest(have),
+            room=room,
+            have=self._news(have, is_known=is_known),
+            is_whole=self._told is None,
+            unknown=self._is_unknown,
+            doubted=sorted(self._doubted),
+            plain=self._wants_plain,
+            asked=self._files.list_asked(),
+            below=below if self._told is None else (),
+            waiting=self.waiting,
+            more=more,
+        )
+        if head.have is not None:
+            self._told = have
+        return Message(head, frames, parts)
+
+    def hear(self, message: Message) -> None:
+        """Take in what the other side said; durable when this returns. Raises FrameError."""
+        items = self._unpack(message.frames)
+        head, engine = message.head, self._node.engine
+        with writing(engine) as connection:
+            if items:
+                self.taken += taking.take(connection, items)
+            mentions.settle_due(connection, self._scope(connection).family, self._due)
+            self._learn(connection, head)
+            if self._said is not None:
+                self._look_at_own(connection, self._said)
+                peers.note_said(connection, self.other.origin, self._said)
+            now_ms = time.time_ns() // 1_000_000
+            seen = {
+                "contact_ms": now_ms,
+                "clock_ms": head.clock_ms - now_ms,
+                "waiting": head.waiting,
+                "error": "",
+            }
+            peers.note(connection, self.other.origin, tried_ms=now_ms, **seen)
+            if head.below and not self.other.is_up:
+                direct = {post.origin for post in posts.list_posts(connection) if post.origin}
+                peers.note_below(connection, self.other.origin, head.below, direct)
+        self._due = ()
+        for part in message.parts:
+            self._files.keep(part)
+        self._asked = head.asked
+        self._plain = self._plain or head.plain
+
+    def _learn(self, connection: Connection, head: Head) -> None:
+        """What the other side holds, and what it does not know of us."""
+        if head.have is not None and (head.is_whole or self._said is not None):
+            self._said = dict(head.have) if head.is_whole else {**(self._said or {}), **head.have}
+        if self._told is None or self._said is None:
+            have = logs.read_have(connection)
+            if head.digest == _digest(have):
+                self._said, self._told = dict(have), have
+        self._is_unknown = self._said is None
+        if head.unknown:
+            self._told = None
+        self._doubted = set(head.doubted)
+        if self._said is not None:
+            self._doubted |= list_doubted(connection, self._said)
+
+    def _look_at_own(self, connection: Connection, said: Have) -> None:
+        """Go on anew if the other side holds more of our log than we wrote, or something else."""
+        own, end = logs.own_log(connection)
+        for one in said.get(own, ()):
+            beyond = one.last > end.last
+            if beyond or (one.last == end.last and one.hash[:SAID_BYTES] != end.hash[:SAID_BYTES]):
+                taking.note_fork(connection, own, MAIN, one.last)
+                identity.begin_epoch(connection)
+                return
+
+    def _scope(self, connection: Connection) -> Scope:
+        if self.other.is_up:
+            below = (one for peer in peers.list_peers(connection) for one in peer.below)
+            direct = (post.origin for post in posts.list_posts(connection) if post.origin)
+            own, _ = logs.own_log(connection)
+            return Scope(self.other.origin, frozenset({own[0], *direct, *below}), is_up=True)
+        known = peers.find_peer(connection, self.other.origin)
+        family = frozenset({self.other.origin, *(known.below if known else ())})
+        return Scope(self.other.origin, family, is_up=False, forms=self.other.forms)
+
+    def _news(self, have: Have, *, is_known: bool) -> Have | None:
+        """What of it to say: all at first (unless its digest may do), then what changed."""
+        if self._told is None:
+            is_first = self._said is None and not self._is_unknown
+            return None if is_first and is_known else have
+        return {log: ranges for log, ranges in have.items() if self._told.get(log) != ranges} or None
+
+    def _frames(self, connection: Connection, scope: Scope, room: int) -> tuple[list[bytes], bool]:
+        """What the other side lacks, as frames, and whether there is more of it than there is room."""
+        if self._said is None:
+            return [], False
+        frames: list[bytes] = []
+        items: list[Sent | Skip] = []
+        raw = 0
+        codec: Codec = PLAIN if self._plain else StoreCodec(connection)
+        due = read_due(connection, scope)
+        self._due = list(due)
+        for item in chain(due.values(), choose(connection, scope, self._said)):
+            items.append(item)
+            raw += _size(item)
+            if raw >= min(FRAME_BYTES, room) / self._ratio or raw >= RAW_BYTES_MAX:
+                frames.append(self._pack(items, raw, codec))
+                items, raw = [], 0
+                if sum(map(len, frames)) >= room:
+                    return frames, True
+        if items:
+            frames.append(self._pack(items, raw, codec))
+        return frames, False
+
+    def _pack(self, items: Sequence[Sent | Skip], raw: int, codec: Codec) -> bytes:
+        frame = pack(items, codec)
+        self._ratio = max(len(frame) / raw, 0.01)
+        return frame
+
+    def _unpack(self, frames: Sequence[bytes]) -> list[Sent | Skip]:
+        items: list[Sent | Skip] = []
+        self._wants_plain = False
+        with reading(self._node.engine) as connection:
+            for frame in frames:
+                try:
+                    items += unpack(frame, StoreCodec(connection))
+                except UnknownFormError:
+                    self._wants_plain = True
+        return items
+
+
+def _digest(have: Have) -> str:
+    return hashlib.sha256(orjson.dumps(list_have(have))).hexdigest()[:16]
+
+
+def _size(item: Sent | Skip) -> int:
+    return (
+        SKIP_BYTES
+        if isinstance(item, Skip)
+        else len(item.entry.fact.detail) + len(item.entry.fact.body) + SKIP_BYTES
+    )
