@@ -28,7 +28,7 @@ from server.store import cleaning, journal, submissions
 from server.store.cleaning import AT_ONCE_MAX, StoredEntry
 from server.store.engine import reading, writing
 from server.store.submissions import FormKey, StoredSubmission
-from sync.cleaning import EntryKind, Status, base_of, fold, read, standing_ids, text_of
+from sync.cleaning import EntryKind, Status, base_of, digest, fold, read, standing_ids, text_of
 from sync.journal import Fact, Kind
 
 YES = frozenset({"1", "true", "yes"})
@@ -67,9 +67,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Planned:
-    """What would be entered about one record: (the wish's number, the entry as the fact has it)."""
+    """What would be entered about one record: (the wish's number, the entry as the fact has it). seen: see `Given`."""
 
     about: StoredSubmission
+    seen: str
     entries: tuple[tuple[int, dict[str, Any]], ...]
 
 
@@ -116,7 +117,7 @@ def plan(
             except _WishError as error:
                 faults.append(Fault(wish.number, error.code, str(error)))
         if desk.entries:
-            records.append(Planned(desk.about, tuple(desk.entries)))
+            records.append(Planned(desk.about, desk.seen, tuple(desk.entries)))
     faults.sort(key=lambda one: one.number)
     return Plan(form, tuple(records), tuple(faults), tuple(sorted(unchanged)))
 
@@ -126,27 +127,39 @@ def record(node: Node, actor: Actor, planned: Plan) -> str:
 
     Entered twice it is there once.
     """
-    given = {one.about.instance_id: [entry for _, entry in one.entries] for one in planned.records}
+    given = {
+        one.about.instance_id: Given(one.seen, [entry for _, entry in one.entries]) for one in planned.records
+    }
     return enter(node, actor, planned.form, given)
 
 
-def enter(node: Node, actor: Actor, form: FormKey, given: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+@dataclass(frozen=True)
+class Given:
+    """Entries about one record as the fact has them. seen: names what was entered about it before, so that the same
+    said again after it was taken back is another fact.
+    """
+
+    seen: str
+    entries: list[dict[str, Any]]
+
+
+def enter(node: Node, actor: Actor, form: FormKey, given: Mapping[str, Given]) -> str:
     """Enter entries, by record, as the facts have them; see `record`."""
     if not given:
         return ""
-    batch = hashlib.sha256(orjson.dumps([form, given, actor.id], option=orjson.OPT_SORT_KEYS)).hexdigest()[
-        :16
-    ]
+    content = orjson.dumps([form, given, actor.id], option=orjson.OPT_SORT_KEYS)
+    batch = hashlib.sha256(content).hexdigest()[:16]
     facts = []
-    for instance_id, entries in given.items():
-        for start in range(0, len(entries), AT_ONCE_MAX):
+    for instance_id, said in given.items():
+        for start in range(0, len(said.entries), AT_ONCE_MAX):
             whole = {
                 "form_id": form[1],
                 "instance_id": instance_id,
                 "batch": batch,
                 "actor_id": actor.id,
                 "actor_name": actor.name,
-                "entries": entries[start : start + AT_ONCE_MAX],
+                "seen": said.seen,
+                "entries": said.entries[start : start + AT_ONCE_MAX],
             }
             detail = orjson.dumps(whole)
             key = hashlib.sha256(orjson.dumps([Kind.CLEANING, form[0]]) + detail).digest()
@@ -188,9 +201,12 @@ def undo(
     shown = veil(cleaner.line, personal=personal)
     if any(shown.hides_cell(one.cell) for one in standing):
         raise Problem(403.1, "This account may not clean answers that it may not see.")
-    given: dict[str, list[dict[str, Any]]] = {}
+    given: dict[str, Given] = {}
     for one in standing:
-        given.setdefault(one.instance_id, []).append(
+        about = abouts[one.instance_id]
+        assert about is not None, "what stands is about a record that is here"
+        seen = _seen(cleaned[about.instance_id].entries)
+        given.setdefault(one.instance_id, Given(seen, [])).entries.append(
             _entry(EntryKind.UNDO, one.version, one.cell, reason=reason, undoes=one.id)
         )
     return enter(node, actor, form, given)
@@ -226,6 +242,7 @@ class _Desk:
         self._shown = shown
         self._stored = stored
         self._known = cleaner.entries(about, stored)
+        self.seen = _seen(stored)
         self._merged: dict[str, Any] = orjson.loads(about.answers)
         self._clean = fold(self._merged, self._known, self._schema, keep_rows=True)
         self._cells = read(self._merged, self._schema)
@@ -239,16 +256,17 @@ class _Desk:
         if self._shown.hides_cell(cell):
             raise _WishError("hidden", "Only who may see this question's answers may clean them.")
         current = self._current(cell)
-        if wish.old is not None and wish.old.strip() and not self._is_meant(cell, wish.old, current):
-            raise _WishError("other-old-value", "The record says something else than the log's old value.")
         if kind is not EntryKind.NO_ACTION and cell in self._asked:
             number, *other = self._asked[cell]
             if other != [kind, new]:
                 raise _WishError("contradiction", f"Line {number} says something else about the same answer.")
             return False
-        self._asked[cell] = (wish.number, kind, new)
         if self._is_so(cell, kind, new, current, wish):
             return False
+        if wish.old is not None and wish.old.strip() and not self._is_meant(cell, wish.old, current):
+            raise _WishError("other-old-value", "The record says something else than the log's old value.")
+        if kind is not EntryKind.NO_ACTION:
+            self._asked[cell] = (wish.number, kind, new)
         entry = _entry(
             kind,
             self._schema.version,
@@ -377,6 +395,10 @@ def _entry(
         "undoes": undoes,
         "remarks": dict(remarks or {}),
     }
+
+
+def _seen(entries: Iterable[StoredEntry]) -> str:
+    return digest((one.stamp, one.id) for one in entries)[:16]
 
 
 def _check(field: Field, text: str) -> None:

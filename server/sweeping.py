@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from server.exports.prepared import forget
 from server.store import dropping, journal
 from server.store.blobs import Blobs
 from server.store.engine import reading, writing
@@ -18,6 +19,7 @@ def sweep(engine: Engine, blobs: Blobs) -> bool:
         positions = dropping.list_dropping(connection)
         if not positions:
             return True
+        forget(blobs.scratch)
         files = dropping.files_of(connection, positions)
         used = dropping.used_elsewhere(connection, files, positions)
         seen = journal.head_position(connection)

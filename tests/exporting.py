@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from server import intake, receiving, setup
 from server.evolution import Consent
 from server.exports.archive import download_zip
 from server.exports.folder import Export, export_form
-from server.exports.options import Options
+from server.exports.making import make
+from server.exports.options import Format, Options
 from server.node import Node
 from server.publishing import publish
 from server.receiving import Sender, StoredFile
@@ -143,3 +145,11 @@ FAMILY_ONE = """<head>Ann</head><home><street>Long, 5</street><place>34.35 62.2 
 <needs>food shelter</needs><people><child><name>Ben</name><age>4</age><toy><what>car</what></toy>
 <toy><what>"ball"</what></toy><face>face.jpg</face></child><child><name>Cy</name><age>6</age><toy><what/></toy>
 </child></people><card>card.jpg</card>"""
+
+
+def made(node: Node, form: str, folder: Path, wanted: Format, **options: object) -> Path:
+    """The one file that an export in this format is."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{form}.{wanted.value}"
+    make(node, setup.PROJECT_ID, form, replace(Options(format=wanted), **options), path)
+    return path

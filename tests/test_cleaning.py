@@ -17,6 +17,8 @@ from server.store.engine import reading
 from sync.erasure import Reason
 
 FORM = (1, "household")
+SQLITE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+"""For what says nothing of the database."""
 MEMBERS = "<head>Gulnar</head><needs>food</needs><member><m_name>A</m_name><m_age>30</m_age></member>"
 
 
@@ -67,6 +69,7 @@ def test_a_change_is_logged_with_who_and_why_and_the_received_answer_stays(live,
     assert b"<size>5</size>" in people.get("submissions/uuid:1.xml", Role.ADMINISTRATOR).content
 
 
+@SQLITE
 def test_what_is_so_already_is_not_entered_again(live, people):
     send(live, household())
     change(people, {"field": "size", "new": "6"})
@@ -74,6 +77,7 @@ def test_what_is_so_already_is_not_entered_again(live, people):
     assert (again["entered"], again["unchanged"]) == (0, [0])
 
 
+@SQLITE
 def test_a_line_that_is_wrong_stops_all_unless_the_rest_is_asked_for(live, people):
     send(live, household(extra=MEMBERS))
     lines = [
@@ -106,6 +110,7 @@ def test_a_line_that_is_wrong_stops_all_unless_the_rest_is_asked_for(live, peopl
     assert answers(live)["size"] == "7"
 
 
+@SQLITE
 def test_rows_and_choices_are_named_as_in_an_export(live, people):
     send(live, household(extra=MEMBERS))
     change(
@@ -135,6 +140,7 @@ def test_a_batch_is_undone_as_a_whole_and_the_undoing_too(live, people):
     assert {one["id"]: one["status"] for one in log(people, f"batch={batch}")}[first] == "undone"
 
 
+@SQLITE
 def test_a_record_that_is_edited_after_it_was_cleaned_shows_the_edit_and_tells(live, people):
     send(live, household())
     change(people, {"field": "size", "new": "6"})
@@ -161,6 +167,7 @@ def test_the_log_is_that_up_to_a_position_of_the_journal(live, people):
     assert (now.answers["size"], now.is_removed, now.reason) == ("7", True, "pilot")
 
 
+@SQLITE
 def test_a_log_follows_a_renamed_question(live, people):
     send(live, household())
     change(people, {"field": "size", "new": "6"})
@@ -197,6 +204,7 @@ def test_many_records_are_changed_after_a_preview_and_only_as_it_showed(live, pe
     assert answers(live, "uuid:2")["size"] == "30"
 
 
+@SQLITE
 def test_a_filter_looks_at_each_row_of_a_repeat(live, people):
     rows = "".join(f"<member><m_age>{age}</m_age></member>" for age in (30, 300, 4))
     send(live, household(extra=rows))
@@ -206,12 +214,14 @@ def test_a_filter_looks_at_each_row_of_a_repeat(live, people):
     assert [row["m_age"] for row in answers(live)["member"]] == ["30", "", "4"]
 
 
+@SQLITE
 def test_a_filter_that_cannot_be_read_is_refused(live, people):
     for where in ("${sise} > 3", "${size} >"):
         answer = people.post("cleaning/bulk?preview=true", where=where, field="size", new="1")
         assert answer.json()["code"] == 400.33
 
 
+@SQLITE
 def test_who_may_not_see_an_answer_neither_cleans_it_nor_finds_it_out(live, people):
     send(live, household(extra=MEMBERS))
     name = {"field": "head", "new": "Gulnaz"}
@@ -226,6 +236,7 @@ def test_who_may_not_see_an_answer_neither_cleans_it_nor_finds_it_out(live, peop
     assert people.post("cleaning/undo", batch=batch).json()["code"] == 403.1
 
 
+@SQLITE
 def test_a_tablet_does_not_clean(live):
     send(live, household())
     token = live.tablet_url.split("/key/")[1].split("/")[0]

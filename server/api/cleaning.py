@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from server import bulk_cleaning, cleaning
+from server import bulk_cleaning, cleaning, cleaning_exchange
 from server.api.cleaning_json import describe_faults, describe_log, describe_plan
 from server.api.deps import ActorDep, NodeDep, admit, get_form
+from server.api.forms import read_body
 from server.bulk_cleaning import Edit
 from server.cleaning import Wish
+from server.cleaning_dialects import Dialect
+from server.cleaning_files import BYTES_MAX
 from server.permissions import Action, Actor, may
 from server.problems import Problem
 from server.store.engine import reading
@@ -179,10 +183,49 @@ def undo(node: NodeDep, actor: ActorDep, project_id: int, form_id: str, undoing:
     return {"batch": batch}
 
 
+@router.post("/import")
+async def import_log(
+    request: Request,
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    form_id: str,
+    dialect: Dialect,
+    apply: bool = False,
+) -> dict[str, Any]:
+    """Hold a log of another tool, CSV or XLSX in the body, against the records; with `apply` enter what has no fault."""
+    await run_in_threadpool(admit, node, actor, Action.CLEAN, project_id)
+    await run_in_threadpool(get_form, node, project_id, form_id)
+    data = await read_body(request, BYTES_MAX)
+    personal = _sees_all(actor, project_id)
+
+    def run() -> dict[str, Any]:
+        done = cleaning_exchange.import_log(
+            node, actor, (project_id, form_id), data, "", dialect, apply=apply, personal=personal
+        )
+        found = _entered(done.batch, done.plan)
+        return found | {"lines": done.lines, "encoding": done.encoding}
+
+    return await run_in_threadpool(run)
+
+
+@router.get("/export")
+def export_log(
+    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, dialect: Dialect, removed: bool = False
+) -> Response:
+    """Give what counts of the log in a tool's layout, as CSV; with `removed` its file of removed records instead."""
+    admit(node, actor, Action.READ_SUBMISSIONS, project_id)
+    get_form(node, project_id, form_id)
+    files = cleaning_exchange.export_log(
+        node, (project_id, form_id), dialect, personal=_sees_all(actor, project_id)
+    )
+    return Response(files[removed], media_type="text/csv; charset=utf-8")
+
+
 def _entered(batch: str, plan: cleaning.Plan) -> dict[str, Any]:
     return {
         "batch": batch or None,
-        "entered": plan.count,
+        "entered": plan.count if batch else 0,
         "unchanged": list(plan.unchanged),
         "faults": describe_faults(plan.faults),
     }

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
 
 from server.api.deps import ActorDep, NodeDep, admit
 from server.etags import known_etags
+from server.exports import jobs
 from server.exports.archive import Download, download_table, download_zip
 from server.exports.names import safe_name
-from server.exports.options import Options
+from server.exports.options import Format, Options
+from server.exports.prepared import Job
 from server.node import Node
 from server.permissions import Action, Actor
+from server.problems import Problem
 
 router = APIRouter(prefix="/projects/{project_id}/forms/{form_id}", tags=["exports"])
+
+ExportId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+MEDIA_TYPES = {
+    "zip": "application/zip",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "sqlite": "application/vnd.sqlite3",
+}
 
 
 def read_options(
@@ -56,7 +67,7 @@ def export_zip(
 
     manifest: with `manifest.json` and `codebook.csv`.
     """
-    _admit(node, actor, project_id, options)
+    _admit(node, actor, project_id, personal=options.personal)
     known = known_etags(request)
     download = download_zip(
         node, project_id, form_id, options, media=attachments, documents=manifest, known=known
@@ -70,14 +81,83 @@ def export_table(
     request: Request, node: NodeDep, actor: ActorDep, project_id: int, form_id: str, options: OptionsDep
 ) -> Response:
     """Export the form's own table as CSV, without its repeats; only administrators get personal fields."""
-    _admit(node, actor, project_id, options)
+    _admit(node, actor, project_id, personal=options.personal)
     download = download_table(node, project_id, form_id, options, known=known_etags(request))
     return _answer(download, f"{safe_name(form_id)}.csv", "text/csv; charset=utf-8")
 
 
-def _admit(node: Node, actor: Actor, project_id: int, options: Options) -> None:
+@router.post("/exports", status_code=202)
+def start_export(
+    response: Response,
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    form_id: str,
+    options: OptionsDep,
+    wanted: Annotated[Format, Query(alias="format")] = Format.CSV,
+    attachments: bool = False,
+) -> dict[str, Any]:
+    """Have an export made as one file, as of now; 200 when the same is there already."""
+    _admit(node, actor, project_id, personal=options.personal)
+    options = replace(options, format=wanted)
+    job = jobs.start(node, project_id, form_id, options, media=attachments)
+    if job.state == "finished":
+        response.status_code = 200
+    return _describe(job)
+
+
+@router.get("/exports/{export_id}")
+def get_export(
+    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, export_id: ExportId
+) -> dict[str, Any]:
+    """Tell how far an export is: running, finished or failed."""
+    return _describe(_find(node, actor, project_id, form_id, export_id))
+
+
+@router.get("/exports/{export_id}/file")
+def get_export_file(
+    request: Request, node: NodeDep, actor: ActorDep, project_id: int, form_id: str, export_id: ExportId
+) -> Response:
+    """Give a finished export; a download that was cut goes on with `Range` and `If-Range`."""
+    job = _find(node, actor, project_id, form_id, export_id)
+    if job.state != "finished":
+        raise Problem(404.1, "This export is not finished.")
+    headers = {"ETag": f'"{job.id}"', "Cache-Control": "private, no-cache"}
+    if headers["ETag"] in known_etags(request):
+        return Response(status_code=304, headers=headers)
+    found = jobs.prepared(node).file(job.id)
+    return FileResponse(found, headers=headers, media_type=_media_type(job.name), filename=job.name)
+
+
+def _find(node: Node, actor: Actor, project_id: int, form_id: str, export_id: str) -> Job:
     admit(node, actor, Action.EXPORT, project_id)
-    if options.personal:
+    job = jobs.prepared(node).find(export_id)
+    if job is None or (job.project_id, job.form_id) != (project_id, form_id):
+        raise Problem(404.1, "There is no such export here. Ask for it again.")
+    _admit(node, actor, project_id, personal=job.personal)
+    return job
+
+
+def _describe(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "state": job.state,
+        "name": job.name,
+        "doing": job.doing,
+        "done": job.done,
+        "total": job.total,
+        "size": job.size,
+        "detail": job.detail,
+    }
+
+
+def _media_type(name: str) -> str:
+    return MEDIA_TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+
+
+def _admit(node: Node, actor: Actor, project_id: int, *, personal: bool) -> None:
+    admit(node, actor, Action.EXPORT, project_id)
+    if personal:
         admit(node, actor, Action.EXPORT_PERSONAL, project_id)
 
 

@@ -7,6 +7,7 @@ import typer
 from server.cli import (
     accounts,
     backup,
+    cleaning,
     conflicts,
     db,
     doctor,
@@ -40,6 +41,7 @@ app.command("quarantine")(export.quarantine)
 app.add_typer(forms.app, name="forms")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(duplicates.app, name="duplicates")
+app.add_typer(cleaning.app, name="cleaning")
 app.add_typer(entities.app, name="entities")
 app.add_typer(db.app, name="db")
 app.add_typer(post.app, name="post")

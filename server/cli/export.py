@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from server.cli.common import Data, Json, Project, opened, tell
+from server.exports.options import Format, Options
 
 
 def export(
@@ -19,6 +20,7 @@ def export(
     media: Annotated[
         bool, typer.Option("--media", help="Write the submitted files beside the tables.")
     ] = False,
+    wanted: Annotated[Format, typer.Option("--format", help="How to write the tables.")] = Format.CSV,
     where: Annotated[
         str, typer.Option("--filter", help="ODK Central's $filter: __system/reviewState eq 'approved'.")
     ] = "",
@@ -38,12 +40,12 @@ def export(
     project: Project = 1,
     as_json: Json = False,
 ) -> None:
-    """Write one CSV for the form and one for each repeat, in ODK Central's layout, with a codebook and a manifest."""
+    """Write a form's submissions: one table for the form and one for each repeat, with a codebook and a manifest."""
     from server.cli.bars import bars
     from server.exports.folder import export_form
-    from server.exports.options import Options
 
     options = Options(
+        format=wanted,
         personal=personal,
         filter=where,
         split=split,

@@ -67,20 +67,21 @@ def export_form(
             scope = open_scope(connection, node, project_id, form_id, options)
             found = gather(connection, scope, Path(staging), media=media, report=report)
         with closing(found):
-            export = _write(found, node.blobs, Path(staging))
+            export = _write(found, node.blobs, Path(staging), report)
         _publish(Path(staging), out)
     return export
 
 
-def _write(found: Gathered, blobs: Blobs, folder: Path) -> Export:
+def _write(found: Gathered, blobs: Blobs, folder: Path, report: Report) -> Export:
     sink = FolderSink(folder)
-    write_tables(found, sink)
-    tables = tuple(
-        ExportedFile(file.name, one.rows) for file, one in zip(sink.files, found.frames, strict=True)
-    )
+    frames = write_tables(found, sink, folder, report)
+    if found.scope.options.format.is_one_file:
+        tables = [ExportedFile(sink.files[0].name, sum(one.rows for one in frames))]
+    else:
+        tables = [ExportedFile(file.name, one.rows) for file, one in zip(sink.files, frames, strict=True)]
     write_documents(found, sink, f"{safe_name(found.scope.form_id)}.")
     written, gone = _write_media(blobs, found.media(), folder / MEDIA)
-    return Export(tables, found.scope.cut_off, written, gone)
+    return Export(tuple(tables), found.scope.cut_off, written, gone)
 
 
 def _write_media(blobs: Blobs, media: Iterable[MediaFile], folder: Path) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from server.exports.options import Options
+from server.exports.options import Format, Options
 from server.exports.rows import Row
 from server.exports.spool import Cells, Seen, Spool
 from server.exports.variables import Kind, Variable
@@ -19,7 +19,7 @@ Turn = Callable[[Cells, Cells], Iterable[str]]
 class Frame:
     """A table to be written. name: of its file, without ending. rows: how many. seen: of each column's source.
 
-    pages: yields the rows, in the columns' order, from the start each time.
+    pages: yields the rows, in the columns' order, from the start each time. chunks: instead of pages, the rows as CSV.
     """
 
     name: str
@@ -27,6 +27,12 @@ class Frame:
     rows: int
     seen: tuple[Seen, ...]
     pages: Callable[[], Iterator[list[Row]]]
+    chunks: Callable[[], Iterator[bytes]] | None = None
+
+
+def is_plain(options: Options) -> bool:
+    """Return whether the rows are written as they are read."""
+    return options.format is Format.CSV and not options.split and options.empty_columns
 
 
 def watch(spool: Spool, options: Options) -> None:
@@ -35,13 +41,15 @@ def watch(spool: Spool, options: Options) -> None:
         spool.watch(lambda one: one.column is not None, Seen.fill)
     if options.split:
         spool.watch(lambda one: one.is_multiple, Seen.choose)
+    if options.format.is_typed:
+        spool.watch(lambda one: one.kind is not Kind.TEXT, Seen.fit)
 
 
 def frame(spool: Spool, options: Options) -> Frame:
     """Return a table in the shape that the options ask for."""
     found: list[tuple[Variable, Seen, Turn | None]] = []
     for seen in spool.seen:
-        one = seen.variable
+        one = seen.variable if seen.fits else replace(seen.variable, kind=Kind.TEXT)
         if not options.empty_columns and one.column and not seen.is_filled:
             continue
         found.append((one, seen, None))
@@ -51,11 +59,12 @@ def frame(spool: Spool, options: Options) -> Frame:
                 found.append((part, seen, _chooser(choice)))
     shaped = tuple(one for one, _, _ in found)
     pages = spool.pages
-    if shaped != tuple(seen.variable for seen in spool.seen):
+    if [one.title for one in shaped] != [seen.variable.title for seen in spool.seen]:
         turns = [(one.source, turn) for one, _, turn in found]
         status = next((seen.variable.source for seen in spool.seen if seen.variable.title == "Status"), None)
         pages = partial(_shaped, spool.pages, turns, status)
-    return Frame(spool.name, shaped, spool.rows, tuple(seen for _, seen, _ in found), pages)
+    chunks = spool.chunks if spool.is_csv else None
+    return Frame(spool.name, shaped, spool.rows, tuple(seen for _, seen, _ in found), pages, chunks)
 
 
 def _shaped(

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import orjson
 from sqlalchemy import Connection
 
-from server.exports.frames import Frame, frame, watch
+from server.exports.frames import Frame, frame, is_plain, watch
 from server.exports.pages import Left, MediaFile, Scope, iter_pages
 from server.exports.spool import Spool
 from server.progress import Report, unseen
@@ -66,7 +66,8 @@ def gather(
 
 def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool, report: Report) -> None:
     scope, form = found.scope, (found.scope.project_id, found.scope.form_id)
-    spools = [Spool(folder, table, scope.name(table)) for table in scope.tables]
+    is_csv = is_plain(scope.options)
+    spools = [Spool(folder, table, scope.name(table), is_csv=is_csv) for table in scope.tables]
     for spool in spools:
         found.files.callback(spool.close)
         watch(spool, scope.options)

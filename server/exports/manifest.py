@@ -40,6 +40,25 @@ def manifest(found: Gathered, files: Sequence[Written] = ()) -> dict[str, Any]:
     }
 
 
+def manifest_rows(told: dict[str, Any]) -> Iterator[Row]:
+    """Yield the manifest as a table of names and values, for formats whose tables hold texts."""
+    yield ["name", "value"]
+    for path, value in _leaves(told, ""):
+        yield [path, str(value)]
+
+
+def _leaves(node: object, path: str) -> Iterator[tuple[str, object]]:
+    match node:
+        case dict():
+            for name, child in node.items():
+                yield from _leaves(child, f"{path}.{name}" if path else name)
+        case list():
+            for number, child in enumerate(node, 1):
+                yield from _leaves(child, f"{path}[{number}]")
+        case _:
+            yield path, node
+
+
 def codebook(found: Gathered, languages: Sequence[str]) -> Iterator[Row]:
     """Yield a header and one row for each column, and below it one for each of its choices.
 

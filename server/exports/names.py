@@ -48,3 +48,18 @@ def own_names(names: Iterable[str]) -> dict[str, str]:
 def _marked(plain: str, name: str) -> str:
     path = PurePosixPath(plain)
     return f"{path.stem}-{hashlib.sha256(name.encode()).hexdigest()[:8]}{path.suffix}"
+
+
+def unlike(names: Iterable[str], length_max: int | None = None) -> list[str]:
+    """Return the names, cut to a length, those that differ from an earlier one in capitals only with `~2`, `~3`, …"""
+    given: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        plain, times = name[:length_max], 1
+        while plain.casefold() in taken:
+            times += 1
+            mark = f"~{times}"
+            plain = name[: None if length_max is None else length_max - len(mark)] + mark
+        taken.add(plain.casefold())
+        given.append(plain)
+    return given

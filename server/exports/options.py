@@ -11,6 +11,20 @@ class Format(StrEnum):
     """How the tables are written."""
 
     CSV = "csv"
+    XLSX = "xlsx"
+    PARQUET = "parquet"
+    GEOJSON = "geojson"
+    SQLITE = "sqlite"
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether columns have types."""
+        return self is not Format.CSV
+
+    @property
+    def is_one_file(self) -> bool:
+        """Whether all tables, the codebook and the manifest are in one file."""
+        return self in (Format.XLSX, Format.SQLITE)
 
 
 @dataclass(frozen=True, slots=True)

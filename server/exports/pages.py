@@ -83,7 +83,9 @@ class Left:
 
 
 def open_scope(connection: Connection, node: Node, project_id: int, form_id: str, options: Options) -> Scope:
-    """Return what there is to export. Raises Problem 404.1 for a form that was never published."""
+    """Return what there is to export. Raises Problem 404.1 for a form that was never published, and those of a filter."""
+    if options.filter:
+        condition(options.filter)
     versions = forms.read_versions(connection, node.schemas, project_id, form_id)
     if not versions:
         raise Problem(404.1, "There is no such form in this project.")

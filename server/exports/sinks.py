@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Protocol
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+LEVEL = 1
+"""A third of the time of zlib's default, for a quarter more bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -96,6 +99,7 @@ class ZipSink:
         """Open an entry for as long as the block lasts."""
         entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
         entry.compress_type = compression
+        entry._compresslevel = LEVEL  # type: ignore[attr-defined]  # noqa: SLF001  (public from Python 3.13)
         entry.create_system = 3
         entry.external_attr = 0o600 << 16
         with self._archive.open(entry, "w", force_zip64=True) as file:

@@ -5,26 +5,33 @@ So whatever is exported takes one short reading transaction, and memory for one 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 import orjson
 
 from server.exports.layout import Table
-from server.exports.rows import Row
+from server.exports.rows import Row, csv_bytes
 from server.exports.variables import Kind, Variable, variables
 
+CHUNK_BYTES = 1 << 18
 Cells = Sequence[str]
-READ_AS: dict[Kind, Callable[[str], object]] = {
-    Kind.INTEGER: int,
-    Kind.DECIMAL: float,
-    Kind.DATE: date.fromisoformat,
-    Kind.DATETIME: datetime.fromisoformat,
+READ_AS: dict[Kind, tuple[re.Pattern[str], Callable[[str], Any]]] = {
+    Kind.INTEGER: (re.compile(r"[-\d\n]*", re.ASCII), int),
+    Kind.DECIMAL: (re.compile(r"[-.\d\n]*", re.ASCII), float),
+    Kind.DATE: (re.compile(r"(\d{4}-\d\d-\d\d\n?)*", re.ASCII), date.fromisoformat),
+    Kind.DATETIME: (
+        re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?(Z|[+-]\d\d:\d\d)\n?)*", re.ASCII),
+        datetime.fromisoformat,
+    ),
 }
-INTEGER_MAX = 1 << 63
+"""How the texts of a kind are written, and what tells whether they mean something."""
+MAX = {Kind.INTEGER: 1 << 63, Kind.DECIMAL: math.inf}
 
 
 class Seen:
@@ -56,11 +63,14 @@ class Seen:
 
 
 class Spool:
-    """One table's rows. watches: what is to be known of which column; see `Seen`."""
+    """One table's rows. watches: what is to be known of which column; see `Seen`.
 
-    def __init__(self, folder: Path, table: Table, name: str) -> None:
-        self.table = table
+    is_csv: the rows are kept as CSV at once, for whoever needs nothing else of them.
+    """
+
+    def __init__(self, folder: Path, table: Table, name: str, *, is_csv: bool) -> None:
         self.name = name
+        self.is_csv = is_csv
         self.rows = 0
         self.seen = tuple(map(Seen, variables(table)))
         self.watches: list[tuple[int, Callable[[Cells], None]]] = []
@@ -80,7 +90,7 @@ class Spool:
             columns = list(zip(*rows, strict=True))
             for place, look in self.watches:
                 look(columns[place])
-        self._file.write(orjson.dumps(rows) + b"\n")
+        self._file.write(csv_bytes(rows) if self.is_csv else orjson.dumps(rows) + b"\n")
         self.rows += len(rows)
 
     def pages(self) -> Iterator[list[Row]]:
@@ -89,15 +99,26 @@ class Spool:
         for line in self._file:
             yield orjson.loads(line)
 
+    def chunks(self) -> Iterator[bytes]:
+        """Yield what was kept as CSV."""
+        self._file.seek(0)
+        while chunk := self._file.read(CHUNK_BYTES):
+            yield chunk
+
     def close(self) -> None:
         self._file.close()
 
 
 def fits(kind: Kind, cells: Iterable[str]) -> bool:
-    """Return whether all cells that are not blank can be read as this kind."""
+    """Return whether all cells that are not blank can be read as this kind, by any program and in one way."""
     if kind is Kind.TEXT:
         return True
-    with suppress(ValueError, OverflowError):
-        numbers = list(map(READ_AS[kind], filter(None, cells)))
-        return kind is not Kind.INTEGER or not numbers or max(map(abs, numbers)) < INTEGER_MAX  # type: ignore[arg-type]
-    return False
+    given = [cell for cell in cells if cell]
+    written, read = READ_AS[kind]
+    if not written.fullmatch("\n".join(given)):
+        return False
+    try:
+        values = list(map(read, given))
+    except ValueError:
+        return False
+    return kind not in MAX or max(map(abs, values), default=0) < MAX[kind]

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import orjson
 
+from server.exports.frames import Frame
 from server.exports.gathering import Gathered
-from server.exports.manifest import codebook, manifest
+from server.exports.manifest import codebook, manifest, manifest_rows
+from server.exports.names import safe_name
+from server.exports.options import Format
 from server.exports.rows import csv_bytes
-from server.exports.sinks import Sink
-from server.exports.writers import csv
+from server.exports.sinks import Output, Sink
+from server.exports.writers import csv, geojson, parquet, sqlite, xlsx
+from server.progress import Report, unseen
+
+WRITERS: dict[Format, Callable[[Frame, Output], None]] = {
+    Format.CSV: csv.write,
+    Format.PARQUET: parquet.write,
+    Format.GEOJSON: geojson.write,
+}
+"""Formats with a file for each table."""
 
 
-def write_tables(found: Gathered, sink: Sink) -> None:
-    """Write every table. Raises OSError."""
-    for one in found.frames:
-        with sink.open(f"{one.name}.csv") as output:
-            csv.write(one, output)
+def write_tables(found: Gathered, sink: Sink, folder: Path, report: Report = unseen) -> list[Frame]:
+    """Write every table that the format can hold; return those. folder: for scratch. Raises OSError."""
+    wanted = found.scope.options.format
+    frames = [one for one in found.frames if wanted is not Format.GEOJSON or geojson.has_places(one)]
+    if wanted.is_one_file:
+        with sink.open(f"{safe_name(found.scope.form_id)}.{wanted.value}") as output:
+            write_whole(found, output, folder)
+        return frames
+    advance = report("writing", sum(one.rows for one in frames))
+    for one in frames:
+        with sink.open(f"{one.name}.{wanted.value}") as output:
+            WRITERS[wanted](one, output)
+        advance(one.rows)
+    return frames
+
+
+def write_whole(found: Gathered, output: Output, folder: Path) -> None:
+    """Write all tables, the codebook and the manifest as one file."""
+    others = {
+        "codebook": list(codebook(found, found.scope.languages)),
+        "manifest": list(manifest_rows(manifest(found))),
+    }
+    if found.scope.options.format is Format.XLSX:
+        xlsx.write(found.frames, others, output)
+    else:
+        sqlite.write(found.frames, others, output, folder)
 
 
 def write_documents(found: Gathered, sink: Sink, prefix: str = "") -> None:

@@ -53,13 +53,13 @@ class BlobStoreError(OSError):
 class Blobs:
     """Content-addressed bytes. Keys are `ab/cdef…`, the first two hex digits a folder.
 
-    part: a place of their own, as `tests/1f…`, so that they can be dropped together. Every method may raise
+    scratch: the folder for what is not kept. part: a place of their own, as `tests/1f…`, so that they can be dropped together. Every method may raise
     BlobStoreError.
     """
 
     def __init__(self, data: Path, url: str = "", part: str = "") -> None:
-        self._spool = data / "tmp"
-        self._spool.mkdir(parents=True, exist_ok=True)
+        self.scratch = data / "tmp"
+        self.scratch.mkdir(parents=True, exist_ok=True)
         self._folder = None if url else data / (part or "blobs")
         if self._folder and not self._folder.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -86,11 +86,11 @@ class Blobs:
 
     def open_upload(self) -> Upload:
         """Return a place to stream an upload into; small ones stay in memory."""
-        return Upload(self._spool)
+        return Upload(self.scratch)
 
     def open_media(self) -> Upload:
         """Return the same for a file that is refused when the rest of the disk is kept for texts."""
-        return Upload(self._spool, [self._spool, *([self._folder] if self._folder else [])])
+        return Upload(self.scratch, [self.scratch, *([self._folder] if self._folder else [])])
 
     def put(self, content: bytes) -> str:
         """Store the bytes durably; return their SHA-256 as hex."""

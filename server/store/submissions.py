@@ -88,7 +88,7 @@ def list_submissions(
 
     deleted: those that are, instead of those that are not. review_states: only those in one of them; None: received.
     """
-    query = select(submission).where(
+    query = select(*(submission.c[field.name] for field in fields(StoredSubmission))).where(
         *of_form(submission, (project_id, form_id)),
         submission.c.position > after,
         submission.c.is_deleted.is_(deleted),
@@ -97,7 +97,7 @@ def list_submissions(
         named = submission.c.review_state.in_([state for state in review_states if state])
         query = query.where(named | submission.c.review_state.is_(None) if None in review_states else named)
     rows = connection.execute(query.order_by(submission.c.position).limit(limit))
-    return [StoredSubmission(**row) for row in rows.mappings()]
+    return [StoredSubmission(*row) for row in rows]
 
 
 def iter_submissions(connection: Connection, project_id: int, form_id: str) -> Iterator[StoredSubmission]:

@@ -1,0 +1,187 @@
+"""`chapar cleaning`: the log of what people corrected, to and from the tools that they clean with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from server.cli.common import Data, Json, Project, opened, tell
+
+if TYPE_CHECKING:
+    from server.cleaning_exchange import Imported
+
+app = typer.Typer(help="The cleaning log: list, import, export, undo.", no_args_is_help=True)
+
+Form = Annotated[str, typer.Argument(help="The form's ID.")]
+DialectName = Annotated[
+    str, typer.Option("--dialect", help="Whose layout: cleaningtools, utilityr, kobold or ipacheck.")
+]
+Personal = Annotated[
+    bool, typer.Option("--personal", help="Also personal, sensitive and restricted answers.")
+]
+SHOWN = 50
+
+
+@app.command("list")
+def list_log(
+    form: Form,
+    record: Annotated[str, typer.Option(help="Only of this record.")] = "",
+    batch: Annotated[str, typer.Option(help="Only of this batch.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    personal: Personal = False,
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """List the log, oldest first, with what became of each entry."""
+    from server.api.cleaning_json import describe_log
+
+    with opened(data) as node:
+        node.catch_up()
+        found = describe_log(
+            node, (project, form), limit=limit, batch=batch, instance_id=record, personal=personal
+        )
+    lines = [f"{found['count']} entries, SHA-256 {found['sha256']}"]
+    lines += [
+        f"{one['id']}  {one['createdAt'][:16]}  {one['status']:<10}  {one['kind']:<13}  {one['instanceId']}  "
+        f"{one['cell']}  {_arrow(one)}  {one['actor']['displayName']}  {one['reason']}".rstrip()
+        for one in found["entries"]
+    ]
+    tell(found, "\n".join(lines), as_json=as_json)
+
+
+@app.command("import")
+def import_log(
+    form: Form,
+    file: Annotated[Path, typer.Argument(help="The log: CSV or XLSX.", exists=True, dir_okay=False)],
+    dialect: DialectName = "cleaningtools",
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Enter what has no fault; without it nothing is entered.")
+    ] = False,
+    deletions: Annotated[
+        Path | None, typer.Option(help="The removed records, where the tool keeps them apart.", exists=True)
+    ] = None,
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """Hold a log of another tool against the records, tell every line that does not fit, and enter the rest if asked."""
+    from server import cleaning_exchange
+    from server.permissions import OPERATOR
+
+    chosen = _dialect(dialect)
+    results = []
+    with opened(data) as node:
+        node.catch_up()
+        for path in filter(None, (file, deletions)):
+            done = cleaning_exchange.import_log(
+                node,
+                OPERATOR,
+                (project, form),
+                path.read_bytes(),
+                path.suffix[1:].lower(),
+                chosen,
+                apply=apply,
+                personal=True,
+            )
+            results.append((path, done))
+    lines = [line for path, done in results for line in _report(path, done, apply=apply)]
+    tell({"files": [_json(path, done) for path, done in results]}, "\n".join(lines), as_json=as_json)
+
+
+@app.command("export")
+def export_log(
+    form: Form,
+    file: Annotated[Path, typer.Argument(help="Where to write the CSV.")],
+    dialect: DialectName = "cleaningtools",
+    personal: Personal = False,
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """Write what counts of the log in a tool's layout; removed records into NAME_deletions.csv where it has them apart."""
+    from server import cleaning_exchange
+
+    with opened(data) as node:
+        node.catch_up()
+        log, apart = cleaning_exchange.export_log(node, (project, form), _dialect(dialect), personal=personal)
+    file.write_bytes(log)
+    written = [file]
+    if apart:
+        written.append(file.with_name(f"{file.stem}_deletions.csv"))
+        written[-1].write_bytes(apart)
+    tell({"files": list(map(str, written))}, "\n".join(map(str, written)), as_json=as_json)
+
+
+@app.command("undo")
+def undo(
+    form: Form,
+    batch: Annotated[str, typer.Option(help="Take back what was entered as one.")] = "",
+    entry: Annotated[list[str] | None, typer.Option(help="Take back this entry.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept with it.")] = "",
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """Take back a batch or single entries. Taking back is an entry too, and can be taken back."""
+    from server import cleaning
+    from server.permissions import OPERATOR
+
+    if bool(batch) == bool(entry):
+        raise typer.BadParameter("Give --batch, or --entry one or more times.")
+    with opened(data) as node:
+        node.catch_up()
+        form_key = (project, form)
+        made = cleaning.undo(
+            node, OPERATOR, form_key, batch=batch, ids=entry or [], reason=reason, personal=True
+        )
+    tell(
+        {"batch": made},
+        f"taken back; to have it again: chapar cleaning undo {form} --batch {made}",
+        as_json=as_json,
+    )
+
+
+def _dialect(name: str) -> Any:
+    from server.cleaning_dialects import Dialect
+
+    if name.lower() not in set(Dialect):
+        raise typer.BadParameter(f"Use one of {', '.join(Dialect)}.", param_hint="--dialect")
+    return Dialect(name.lower())
+
+
+def _arrow(one: dict[str, Any]) -> str:
+    return "(hidden)" if one["old"] is None else f"“{one['old']}” → “{one['new']}”"
+
+
+def _report(path: Path, done: Imported, *, apply: bool) -> list[str]:
+    faults = done.plan.faults
+    lines = [f"{path}, row {one.number}: {one.message}  [{one.code}]" for one in faults[:SHOWN]]
+    if len(faults) > SHOWN:
+        lines.append(f"and {len(faults) - SHOWN} more; --json tells all")
+    verb = "entered" if apply else "to enter"
+    lines.append(
+        f"{path} ({done.encoding}): {done.lines} lines, {done.plan.count} {verb}, "
+        f"{len(done.plan.unchanged)} so already, {len(faults)} faults"
+    )
+    if done.batch:
+        lines.append(f"undo with: --batch {done.batch}")
+    elif not apply:
+        lines.append("Nothing was entered; --apply enters what has no fault.")
+    return lines
+
+
+def _json(path: Path, done: Imported) -> dict[str, Any]:
+    from server.api.cleaning_json import describe_faults
+
+    return {
+        "file": str(path),
+        "encoding": done.encoding,
+        "lines": done.lines,
+        "entries": done.plan.count,
+        "unchanged": list(done.plan.unchanged),
+        "faults": describe_faults(done.plan.faults),
+        "batch": done.batch or None,
+    }

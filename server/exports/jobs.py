@@ -1,0 +1,127 @@
+"""Exports that take longer than a request: made by a thread, as of the moment they were asked for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from server.exports.gathering import gather
+from server.exports.making import etag_of, file_name, write_file
+from server.exports.options import Options
+from server.exports.pages import Scope, open_scope
+from server.exports.prepared import Job, Prepared
+from server.node import Node
+from server.problems import Problem
+from server.progress import Advance
+from server.store.engine import reading
+
+RUNNING_MAX = 2
+TOLD_EVERY_S = 0.5
+ERASED = "A record was erased while the export was made. Ask for it again."
+NO_ROOM = "The server's disk is full, or fails. Ask its operator."
+BROKEN = "Something went wrong here; the log has it."
+
+log = logging.getLogger("chapar.exports")
+
+_running = threading.BoundedSemaphore(RUNNING_MAX)
+
+
+def prepared(node: Node) -> Prepared:
+    """Return the exports kept at this node."""
+    return Prepared(node.settings.data / "tmp")
+
+
+def start(node: Node, project_id: int, form_id: str, options: Options, *, media: bool) -> Job:
+    """Return the export of this moment: finished when the same was made before, else begun in a thread.
+
+    Raises Problem 404.1, 503.1 when too many are being made here, and those of a filter.
+    """
+    kept = prepared(node)
+    node.catch_up()
+    with ExitStack() as mine:
+        part = kept.new_part()
+        mine.callback(part.unlink, missing_ok=True)
+        kept.clear()
+        transaction = mine.enter_context(ExitStack())
+        connection = transaction.enter_context(reading(node.engine))
+        scope = open_scope(connection, node, project_id, form_id, options)
+        job_id = etag_of(connection, scope, ["file", media])
+        known = kept.find(job_id)
+        if known and known.state != "failed":
+            return known
+        job = Job(job_id, project_id, form_id, options.personal, file_name(form_id, options, media=media))
+        if not mine.enter_context(kept.making(job_id)):
+            return job
+        if not _running.acquire(blocking=False):
+            raise Problem(
+                503.1,
+                f"{RUNNING_MAX} exports are being made. Ask again when one is finished.",
+                headers=(("Retry-After", "10"),),
+            )
+        mine.callback(_running.release)
+        kept.tell(job)
+        work = _Work(node, kept, job, scope, part, media, transaction, mine.pop_all())
+        threading.Thread(target=work.run, args=(connection,), name="export", daemon=True).start()
+    return job
+
+
+class _Work:
+    """One export being made. transaction: ends when all is read. holds: its file, its lock, its place among the running."""
+
+    def __init__(
+        self,
+        node: Node,
+        kept: Prepared,
+        job: Job,
+        scope: Scope,
+        part: Path,
+        media: bool,
+        transaction: ExitStack,
+        holds: ExitStack,
+    ) -> None:
+        self._node, self._kept, self._job, self._scope = node, kept, job, scope
+        self._part, self._media = part, media
+        self._transaction, self._holds = transaction, holds
+        self._told_at = 0.0
+
+    def run(self, connection: Connection) -> None:
+        """Make it, and tell how it went."""
+        with self._holds:
+            try:
+                scratch = self._node.settings.data / "tmp"
+                found = gather(connection, self._scope, scratch, media=self._media, report=self._report)
+                self._transaction.close()
+                with closing(found):
+                    write_file(found, self._part, self._node.blobs, media=self._media, report=self._report)
+                size = self._part.stat().st_size
+                self._kept.keep(replace(self._job, state="finished", size=size), self._part)
+            except FileNotFoundError:
+                self._fail(ERASED)
+            except OSError as error:
+                log.error("an export failed: %s", error.strerror)
+                self._fail(NO_ROOM)
+            except Problem as problem:
+                self._fail(problem.detail)
+            except Exception:
+                log.exception("an export failed")
+                self._fail(BROKEN)
+
+    def _fail(self, detail: str) -> None:
+        self._kept.tell(replace(self._job, state="failed", detail=detail))
+
+    def _report(self, doing: str, total: int) -> Advance:
+        self._job = replace(self._job, doing=doing, done=0, total=total)
+
+        def advance(more: int) -> None:
+            self._job = replace(self._job, done=self._job.done + more)
+            if time.monotonic() - self._told_at > TOLD_EVERY_S:
+                self._told_at = time.monotonic()
+                self._kept.tell(self._job)
+
+        return advance
