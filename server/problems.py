@@ -45,6 +45,7 @@ TITLES = {
     409.32: "Somebody else published meanwhile",
     409.33: "Somebody else changed it meanwhile",
     409.34: "There is nothing to undo",
+    409.35: "Forms come from the centre",
     413.1: "Too large",
     429.1: "Too many attempts",
     500.1: "Something went wrong here",

@@ -21,7 +21,7 @@ from server.evolution import NO_CONSENT, Consent, Judgement, is_overtaken, judge
 from server.node import Node
 from server.problems import Problem
 from server.receiving import Arrival, Sender, StoredFile
-from server.store import datasets, form_states, forms, journal, quarantine
+from server.store import datasets, form_states, forms, journal, posts, quarantine
 from server.store.engine import reading, writing
 from server.store.form_states import FormState
 from server.store.forms import Media
@@ -216,9 +216,12 @@ def _append(
 ) -> None:
     """Commit the facts. judgement: of the new version that is the first of them.
 
-    Raises Problem 409.32 when another version came in since it was judged: that one must be looked at first.
+    Raises Problem 409.32 when another version came in since it was judged: that one must be looked at first; 409.35 at
+    a post, whose tablets must have the same forms as all others.
     """
     with writing(node.engine) as connection:
+        if facts and (centre := posts.find_centre(connection)):
+            raise Problem(409.35, f"This is {centre.name}, a post. Publish at its centre: the form comes by relay.")
         places = journal.append(connection, facts)
         if judgement and (places[0] is None or is_overtaken(connection, judgement)):
             raise Problem(409.32, "Somebody else published a version of this form meanwhile. Publish again.")

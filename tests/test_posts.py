@@ -157,6 +157,8 @@ def test_a_post_makes_no_project_and_no_forms(node: Node, post: Node) -> None:
     with reading(post.engine) as connection:
         assert not project_exists(connection, PROJECT_ID)
         assert not list_current(connection, PROJECT_ID)
+    with pytest.raises(Problem, match="Publish at its centre"):
+        publish(post, PROJECT_ID, HOUSEHOLD.encode(), "household.md", {})
 
 
 def test_posts_are_managed_by_administrators_over_rest(
