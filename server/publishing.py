@@ -221,7 +221,9 @@ def _append(
     """
     with writing(node.engine) as connection:
         if facts and (centre := posts.find_centre(connection)):
-            raise Problem(409.35, f"This is {centre.name}, a post. Publish at its centre: the form comes by relay.")
+            raise Problem(
+                409.35, f"This is {centre.name}, a post. Publish at its centre: the form comes by relay."
+            )
         places = journal.append(connection, facts)
         if judgement and (places[0] is None or is_overtaken(connection, judgement)):
             raise Problem(409.32, "Somebody else published a version of this form meanwhile. Publish again.")

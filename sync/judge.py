@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from forms.cells import BLANK, Cell, Cells, is_row, path_of, rows_of
 from forms.merge_rules import MergeRules, Policy
@@ -113,10 +114,27 @@ class Judge:
         for controller, cell in self._pairs(clashing, self.standing if clashing else ()):
             linked.join(controller, cell)
         self._link_rows(linked)
-        for group in linked.groups():
-            unit = self._unit(group)
-            if len(unit.sides) > 1:
-                yield unit
+        while units := self._split(linked):
+            if not self._link_around(linked, units):
+                yield from units
+                return
+            self._link_rows(linked)
+
+    def _split(self, linked: Groups) -> list[Unit]:
+        """The units of the groups in which people answered differently."""
+        return [unit for group in linked.groups() if len((unit := self._unit(group)).sides) > 1]
+
+    def _link_around(self, linked: Groups, units: Iterable[Unit]) -> bool:
+        """Add to each unit what else its questions decide, or are decided by, that the shown side saw otherwise."""
+        is_more = False
+        for unit in units:
+            own, place = set(unit.linked), unit.sides[0].places[0]
+            for pair in chain(self._pairs(own, self.standing), self._pairs(self.standing, own)):
+                for cell in set(pair) - own:
+                    if self.ledger.saw(place, cell, self.pick).said != self._alone[cell].said:
+                        linked.join(unit.linked[0], cell)
+                        is_more = True
+        return is_more
 
     def _pairs(self, deciding: Iterable[str], cells: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Those of the cells that others decide to be asked, with each that does."""

@@ -355,11 +355,9 @@ def answers_that_depend_stand_together(case: Case, _: random.Random) -> None:
 
 
 def _saw(merged: Merged, place: int, cell: str) -> str:
-    """What somebody saw in a cell where they had no part in a conflict."""
-    ledger = merged.view.judge.ledger
-    return ledger.saw(
-        place, cell, lambda cell, register: ledger.value(register[-1], cell) if register else BLANK
-    ).said
+    """What somebody saw in a cell, their own answer included; of an open conflict what was shown."""
+    judge = merged.view.judge
+    return judge.ledger.saw(place, cell, judge.pick).said
 
 
 def choices_ticked_apart_are_joined(case: Case, chance: random.Random) -> None:

@@ -176,6 +176,20 @@ def test_what_is_asked_because_of_an_answer_is_not_shown_against_it():
     assert contested(merge([base, no, school, keep], unit)) == {}
 
 
+def test_a_side_that_is_shown_is_shown_with_all_that_its_answers_depend_on():
+    unit = rules(controllers={"/food": ("/child", "/hungry")})
+    base = edit("a", child="yes", food="rice")
+    fed = edit("b", "a", 2, child="yes", hungry="yes", food="bread")
+    seen = merge([base, fed, edit("c", "a", 3, child="no", food="rice")], unit)
+    assert answers(seen) == {"/child": "no", "/food": "rice"}
+    assert contested(seen) == {
+        "unit /child": [
+            {"/child": "no", "/food": "rice", "/hungry": ""},
+            {"/child": "yes", "/food": "bread", "/hungry": "yes"},
+        ]
+    }
+
+
 def test_two_answers_below_one_question_that_nobody_changed_are_joined():
     unit = rules(controllers={"/school": ("/child",), "/grade": ("/child",)})
     one = edit("b", "a", 2, child="yes", school="x")
