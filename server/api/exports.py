@@ -14,7 +14,7 @@ from server.etags import known_etags
 from server.exports import jobs
 from server.exports.archive import Download, download_table, download_zip
 from server.exports.names import safe_name
-from server.exports.options import Format, Options
+from server.exports.options import Format, Options, View
 from server.exports.prepared import Job
 from server.node import Node
 from server.permissions import Action, Actor
@@ -31,6 +31,8 @@ MEDIA_TYPES = {
 
 
 def read_options(
+    view: View = View.MERGED,
+    as_of: Annotated[str, Query(alias="asOf")] = "",
     personal: bool = False,
     text: Annotated[str, Query(alias="$filter")] = "",
     split: Annotated[bool, Query(alias="splitSelectMultiples")] = False,
@@ -40,6 +42,8 @@ def read_options(
 ) -> Options:
     """Return what the query asks for, in ODK Central's words where it has them."""
     return Options(
+        view=view,
+        as_of=as_of,
         personal=personal,
         filter=text,
         split=split,

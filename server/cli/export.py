@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from server.cli.common import Data, Json, Project, opened, tell
-from server.exports.options import Format, Options
+from server.exports.options import Format, Options, View
 
 
 def export(
@@ -21,6 +21,12 @@ def export(
         bool, typer.Option("--media", help="Write the submitted files beside the tables.")
     ] = False,
     wanted: Annotated[Format, typer.Option("--format", help="How to write the tables.")] = Format.CSV,
+    view: Annotated[
+        View, typer.Option("--view", help="What a record says; see docs/exports.md.")
+    ] = View.MERGED,
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="As the records were then: 2026-11-22T21:00:00Z.")
+    ] = "",
     where: Annotated[
         str, typer.Option("--filter", help="ODK Central's $filter: __system/reviewState eq 'approved'.")
     ] = "",
@@ -46,6 +52,8 @@ def export(
 
     options = Options(
         format=wanted,
+        view=view,
+        as_of=as_of,
         personal=personal,
         filter=where,
         split=split,

@@ -17,7 +17,8 @@ from server.exports.folder import MEDIA
 from server.exports.gathering import Gathered, gather
 from server.exports.making import etag_of
 from server.exports.options import PLAIN, Options
-from server.exports.pages import open_scope
+from server.exports.past import seen_by
+from server.exports.scope import open_scope
 from server.exports.sinks import Output, ZipSink
 from server.exports.writers import csv
 from server.exports.writing import write_documents, write_tables
@@ -109,10 +110,9 @@ def _download(
     known: Iterable[str],
     write: Callable[[Gathered, _Spool], Iterator[bytes]],
 ) -> Download:
-    node.catch_up()
     folder = node.settings.data / "tmp"
-    with reading(node.engine) as connection:
-        scope = open_scope(connection, node, project_id, form_id, options)
+    with seen_by(node, project_id, form_id, options) as seen, reading(seen.engine) as connection:
+        scope = open_scope(connection, seen, project_id, form_id, options)
         etag = f'"{etag_of(connection, scope, shape)}"'
         if etag in known:
             return Download(etag, None)

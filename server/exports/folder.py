@@ -13,7 +13,9 @@ from typing import BinaryIO
 from server.exports.gathering import Gathered, gather
 from server.exports.names import safe_name
 from server.exports.options import PLAIN, Options
-from server.exports.pages import MediaFile, open_scope
+from server.exports.pages import MediaFile
+from server.exports.past import seen_by
+from server.exports.scope import open_scope
 from server.exports.sinks import FolderSink
 from server.exports.writing import write_documents, write_tables
 from server.node import Node
@@ -60,11 +62,10 @@ def export_form(
     media: with the files that the exported fields name. Other files in `out` are left alone. Raises Problem 404.1,
     OSError, and those of a filter.
     """
-    node.catch_up()
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".export-", dir=out) as staging:
-        with reading(node.engine) as connection:
-            scope = open_scope(connection, node, project_id, form_id, options)
+        with seen_by(node, project_id, form_id, options) as seen, reading(seen.engine) as connection:
+            scope = open_scope(connection, seen, project_id, form_id, options)
             found = gather(connection, scope, Path(staging), media=media, report=report)
         with closing(found):
             export = _write(found, node.blobs, Path(staging), report)

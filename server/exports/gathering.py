@@ -12,11 +12,15 @@ from typing import BinaryIO
 import orjson
 from sqlalchemy import Connection
 
+from server.exports.cleaning_log import log_rows
 from server.exports.frames import Frame, frame, is_plain, watch
-from server.exports.pages import Left, MediaFile, Scope, iter_pages
+from server.exports.pages import MediaFile, iter_pages
+from server.exports.rows import Row
+from server.exports.scope import Scope
 from server.exports.spool import Spool
+from server.exports.views import Left, Records
 from server.progress import Report, unseen
-from server.store import quarantine, submissions
+from server.store import quarantine
 from server.store.forms import iso
 from server.store.journal import chain_hash, read_entry
 from server.store.tallies import tally
@@ -26,7 +30,7 @@ from server.store.tallies import tally
 class Gathered:
     """What is about to be written. chain, stamp: hash and time of the journal at the cut-off. left: see `Left`, by why.
 
-    files: on disk until it is closed; wanted: which media.
+    cleaning, log: of the clean view, the extent of the cleaning log and its rows. files: on disk until it is closed; wanted: which media.
     """
 
     scope: Scope
@@ -35,6 +39,8 @@ class Gathered:
     frames: tuple[Frame, ...] = ()
     left: dict[str, Left] = field(default_factory=dict)
     quarantined: int = 0
+    cleaning: dict[str, int | str] | None = None
+    log: list[Row] = field(default_factory=list)
     wanted: BinaryIO | None = None
     files: ExitStack = field(default_factory=ExitStack)
 
@@ -74,13 +80,16 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
     if media:
         found.wanted = found.files.enter_context(TemporaryFile(dir=folder))  # noqa: SIM115
     advance = report("reading", tally(connection, form).submissions)
-    for page in iter_pages(connection, scope, media=media, left=found.left):
+    records = Records(connection, scope.schemas, scope)
+    found.left = records.left
+    if records.cleaner:
+        found.log = list(log_rows(connection, scope, records.cleaner))
+        found.cleaning = {"entries": records.cleaner.count, "sha256": records.cleaner.sha256}
+    for page in iter_pages(connection, scope, records, media=media):
         for spool, rows in zip(spools, page.rows, strict=True):
             spool.add(rows)
         if found.wanted:
             found.wanted.writelines(orjson.dumps([one.path, one.sha256]) + b"\n" for one in page.media)
         advance(len(page.rows[0]))
-    for one in submissions.iter_deleted(connection, *form):
-        found.left.setdefault("deleted", Left()).add(one)
     found.quarantined = len(quarantine.list_quarantined(connection, *form))
     found.frames = tuple(frame(spool, scope.options) for spool in spools)

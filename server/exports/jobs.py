@@ -11,11 +11,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from server.exports.gathering import gather
+from server.exports.gathering import Gathered, gather
 from server.exports.making import etag_of, file_name, write_file
 from server.exports.options import Options
-from server.exports.pages import Scope, open_scope
+from server.exports.past import node_at, position_at
 from server.exports.prepared import Job, Prepared
+from server.exports.scope import Scope, open_scope
 from server.node import Node
 from server.problems import Problem
 from server.progress import Advance
@@ -51,6 +52,8 @@ def start(node: Node, project_id: int, form_id: str, options: Options, *, media:
         transaction = mine.enter_context(ExitStack())
         connection = transaction.enter_context(reading(node.engine))
         scope = open_scope(connection, node, project_id, form_id, options)
+        if options.as_of:
+            scope = replace(scope, cut_off=position_at(connection, options.as_of))
         job_id = etag_of(connection, scope, ["file", media])
         known = kept.find(job_id)
         if known and known.state != "failed":
@@ -94,8 +97,7 @@ class _Work:
         """Make it, and tell how it went."""
         with self._holds:
             try:
-                scratch = self._node.settings.data / "tmp"
-                found = gather(connection, self._scope, scratch, media=self._media, report=self._report)
+                found = self._gather(connection)
                 self._transaction.close()
                 with closing(found):
                     write_file(found, self._part, self._node.blobs, media=self._media, report=self._report)
@@ -111,6 +113,16 @@ class _Work:
             except Exception:
                 log.exception("an export failed")
                 self._fail(BROKEN)
+
+    def _gather(self, connection: Connection) -> Gathered:
+        scope, scratch = self._scope, self._node.settings.data / "tmp"
+        if not scope.options.as_of:
+            return gather(connection, scope, scratch, media=self._media, report=self._report)
+        self._transaction.close()
+        form = (scope.project_id, scope.form_id)
+        with node_at(self._node, *form, scope.cut_off) as past, reading(past.engine) as then:
+            known = open_scope(then, past, *form, scope.options)
+            return gather(then, known, scratch, media=self._media, report=self._report)
 
     def _fail(self, detail: str) -> None:
         self._kept.tell(replace(self._job, state="failed", detail=detail))

@@ -16,7 +16,9 @@ from server.exports.folder import MEDIA
 from server.exports.gathering import Gathered, gather
 from server.exports.names import safe_name
 from server.exports.options import Options
-from server.exports.pages import MediaFile, Scope, open_scope
+from server.exports.pages import MediaFile
+from server.exports.past import seen_by
+from server.exports.scope import Scope, open_scope
 from server.exports.sinks import Output, ZipSink
 from server.exports.writing import write_documents, write_tables, write_whole
 from server.node import Node
@@ -55,9 +57,8 @@ def make(
 
     The same state and options give the same bytes. Raises Problem 404.1, OSError, and those of a filter.
     """
-    node.catch_up()
-    with reading(node.engine) as connection:
-        scope = open_scope(connection, node, project_id, form_id, options)
+    with seen_by(node, project_id, form_id, options) as seen, reading(seen.engine) as connection:
+        scope = open_scope(connection, seen, project_id, form_id, options)
         found = gather(connection, scope, node.settings.data / "tmp", media=media, report=report)
     path.write_bytes(b"")
     with closing(found):

@@ -27,17 +27,27 @@ class Format(StrEnum):
         return self in (Format.XLSX, Format.SQLITE)
 
 
+class View(StrEnum):
+    """What a record says: each revision as it was received, all revisions merged, or merged and cleaned."""
+
+    RAW = "raw"
+    MERGED = "merged"
+    CLEAN = "clean"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """One export's options; those left out give what `docs/exports.md` promises of a plain export.
 
-    personal: with the questions flagged P, S or G. filter: as ODK Central's `$filter`, "" for all records.
+    as_of: ISO 8601, the moment whose state is exported; "" for now. personal: with the questions flagged P, S or G. filter: as ODK Central's `$filter`, "" for all records.
     split: a select_multiple gives a column of 0 and 1 for each choice too. group_paths: False leaves the groups out of the
     titles. deleted_fields: False gives only what the newest version asks. empty_columns: False leaves out questions that
     nobody answered.
     """
 
     format: Format = Format.CSV
+    view: View = View.MERGED
+    as_of: str = ""
     personal: bool = False
     filter: str = ""
     split: bool = False

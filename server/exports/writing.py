@@ -45,6 +45,7 @@ def write_whole(found: Gathered, output: Output, folder: Path) -> None:
     """Write all tables, the codebook and the manifest as one file."""
     others = {
         "codebook": list(codebook(found, found.scope.languages)),
+        **({"cleaning log": found.log} if found.log else {}),
         "manifest": list(manifest_rows(manifest(found))),
     }
     if found.scope.options.format is Format.XLSX:
@@ -54,8 +55,11 @@ def write_whole(found: Gathered, output: Output, folder: Path) -> None:
 
 
 def write_documents(found: Gathered, sink: Sink, prefix: str = "") -> None:
-    """Write the codebook, and the manifest of all that is in the sink by then. prefix: of their names."""
+    """Write the codebook, the cleaning log of a clean view, and the manifest of all that is in the sink by then. prefix: of their names."""
     with sink.open(f"{prefix}codebook.csv") as output:
         output.write(csv_bytes(codebook(found, found.scope.languages)))
+    if found.log:
+        with sink.open(f"{prefix}cleaning_log.csv") as output:
+            output.write(csv_bytes(found.log))
     with sink.open(f"{prefix}manifest.json") as output:
         output.write(orjson.dumps(manifest(found, sink.files), option=orjson.OPT_INDENT_2) + b"\n")

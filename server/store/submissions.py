@@ -175,6 +175,21 @@ def list_revisions(
     )
 
 
+def iter_received(
+    connection: Connection, project_id: int, form_id: str, rows: int
+) -> Iterator[list[StoredRevision]]:
+    """Yield every revision of a form that somebody sent, in the order of receipt, so many at a time."""
+    names = [field.name for field in fields(StoredRevision)]
+    query = (
+        select(*(revision.c[name] for name in names))
+        .where(*of_form(revision, (project_id, form_id)), revision.c.kind == RevisionKind.EDIT.value)
+        .order_by(revision.c.position)
+        .execution_options(yield_per=rows)
+    )
+    for some in connection.execute(query).partitions():
+        yield [StoredRevision(*row) for row in some]
+
+
 def read_revisions(connection: Connection, *where: ColumnElement[bool]) -> list[StoredRevision]:
     """Return the revisions of which this is true, oldest first."""
     names = [field.name for field in fields(StoredRevision)]

@@ -1,0 +1,58 @@
+"""What one export is about: a form in the shape that the options ask for, up to a cut-off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from server import projection
+from server.exports.conditions import condition
+from server.exports.layout import Layout, Table, layout
+from server.exports.names import safe_name
+from server.exports.options import Options
+from server.node import Node
+from server.problems import Problem
+from server.store import forms, journal
+from server.store.forms import Schemas
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is exported: a form as it stood when the journal had come to `cut_off`.
+
+    versions: name and SHA-256 of each that was published, oldest first. languages: of any of them.
+    """
+
+    project_id: int
+    form_id: str
+    options: Options
+    layout: Layout
+    versions: tuple[tuple[str, str], ...]
+    languages: tuple[str, ...]
+    cut_off: int
+    schemas: Schemas
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The form's own first."""
+        return self.layout.tables
+
+    def name(self, table: Table) -> str:
+        """`FORM`, `FORM-repeat`: what a table's file is called, without its ending."""
+        return safe_name(self.form_id) + (safe_name(table.suffix) if table.suffix else "")
+
+
+def open_scope(connection: Connection, node: Node, project_id: int, form_id: str, options: Options) -> Scope:
+    """Return what there is to export. Raises Problem 404.1 for a form that was never published, and those of a filter."""
+    if options.filter:
+        condition(options.filter)
+    versions = forms.read_versions(connection, node.schemas, project_id, form_id)
+    if not versions:
+        raise Problem(404.1, "There is no such form in this project.")
+    found = layout(versions, options)
+    published = forms.list_versions(connection, project_id, form_id)
+    names = tuple((one.version, one.sha256) for one in published)
+    languages = tuple({name: None for one in reversed(versions) for name in one.schema.languages})
+    cut_off = journal.cursor(connection, projection.CURSOR)
+    return Scope(project_id, form_id, options, found, names, languages, cut_off, node.schemas)
