@@ -144,7 +144,6 @@ class _Model:
     primer: Primer | None
     outline: Outline
     known: Known
-    rows: int = 0
 
     @classmethod
     def of(cls, primer: Primer | None) -> _Model:
@@ -157,7 +156,7 @@ class _Model:
         """Return its columns; the first one has the marks that are new."""
         before = len(self.primer.outline.marks) if self.primer else 1
         new = self.outline.marks[before:]
-        return columns.pack([new, *self.outline.columns[1:]], self.known, self.rows)
+        return columns.pack([new, *self.outline.columns[1:]], self.known)
 
     def unpack(self, part: bytes) -> list[Iterator[str]]:
         """Take the new marks up; return the columns."""
@@ -189,10 +188,9 @@ class _Writer:
                 self._sent(item)
         models = list(self._models.values())
         names = [model.primer.name if model.primer else b"" for model in models]
-        rows = len(items)
         parts = [
             b"".join(bytes([len(name)]) + name for name in names),
-            columns.pack([*self._columns, *self._details.columns], _NOTHING, rows),
+            columns.pack([*self._columns, *self._details.columns], _NOTHING),
             columns.compress(b"".join(self._plain)),
             *(model.pack() for model in models),
         ]
@@ -257,7 +255,6 @@ class _Writer:
             self._plain.append(fact.body)
             return {}
         steps, marked = written
-        model.rows += 1
         self._put(8, " ".join(map(str, (list(self._models.values()).index(model), *steps))))
         return marked
 

@@ -22,7 +22,7 @@ END = 0
 MARKS_MAX = 5_000_000
 """In one document: a damaged frame must not go on for ever."""
 
-_MARK = re.compile(r"<([^\s/<>]+)>([^<]*)</\1>|<([^\s/<>]+) />|(<[^<>]*>)|([^<]+)")
+_MARK = re.compile(r"<([^\s/<>]+)>([^<]*)</\1>|<([^\s/<>]+) />|(<[^<>]*>)|([^<]+|<)")
 _ATTRIBUTE = re.compile(r'"([^"]*)"')
 _HOLE = '""'
 
@@ -57,13 +57,12 @@ class Outline:
 
         None when it cannot be written so; nothing is changed then.
         """
-        found = _MARK.findall(document)
-        if RESERVED.search(document) or sum(map(_length, found)) != len(document):
+        if RESERVED.search(document):
             return None
         steps: list[int] = []
         texts: dict[int, str] = {}
         before, expected, follows, numbers, columns = END, 0, self._follows, self._numbers, self.columns
-        for leaf, text, empty, tag, free in found:
+        for leaf, text, empty, tag, free in _MARK.findall(document):
             holes: Sequence[str] = ()
             if leaf:
                 mark = "L" + leaf
@@ -154,10 +153,3 @@ class Primer:
     def known(self) -> Known:
         """The texts of these documents."""
         return Known(self.outline.columns)
-
-
-def _length(found: tuple[str, str, str, str, str]) -> int:
-    leaf, text, empty, tag, free = found
-    if leaf:
-        return 2 * len(leaf) + len(text) + 5
-    return len(empty) + 4 if empty else len(tag) + len(free)
