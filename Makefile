@@ -23,6 +23,7 @@ bench: .venv/.installed
 	$(RUN)/python -m benchmarks.growth
 	$(RUN)/python -m benchmarks.merge
 	$(RUN)/python -m benchmarks.exports
+	$(RUN)/python -m benchmarks.relay
 
 soak: .venv/.installed
 	CHAPAR_SOAK=1 $(RUN)/pytest -m soak -n 2

@@ -39,4 +39,9 @@ class StoreCodec:
 @lru_cache(maxsize=PRIMERS_KEPT)
 def _primer(name: bytes, data: bytes) -> Primer:
     """Remembered, since reading the records and preparing zstd takes some milliseconds."""
-    return Primer(name, DOCUMENT.split(data)[1:])
+    return Primer(name, made_up(data))
+
+
+def made_up(data: bytes) -> list[bytes]:
+    """Return the whole records among those that a form's dictionary was made of."""
+    return DOCUMENT.split(data)[1:]

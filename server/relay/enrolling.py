@@ -115,11 +115,7 @@ def admit(node: Node, answer: Answer) -> Confirmation:
     """Take a post's answer in. Raises Problem 403.1, 409.3."""
     with writing(node.engine) as connection:
         mine = [post for post in posts.list_posts(connection) if _names(answer.enrolment, post.secret)]
-        if (
-            not mine
-            or mine[0].revoked_at
-            or not _proves(mine[0].secret, answer.proof, answer.origin, answer.key)
-        ):
+        if not mine or mine[0].revoked_at or not _is_proved(mine[0], answer):
             raise Problem(403.1, "This answers no enrolment of this server. Enrol the post again.")
         post, key = mine[0], bytes.fromhex(answer.key)
         if post.answered_at is None:
@@ -129,7 +125,9 @@ def admit(node: Node, answer: Answer) -> Confirmation:
         elif (post.origin, post.public_key) != (answer.origin, key):
             raise Problem(409.3, "Another server has answered this enrolment. Enrol the post again.")
         origin, public = journals.origin(connection), node.keys.public.hex()
-    return Confirmation(post.name, origin, public, _proof(post.secret, answer.key, post.name, origin, public))
+    return Confirmation(
+        post.name, origin, public, proof_of_confirmation(post.secret, answer.key, post.name, origin, public)
+    )
 
 
 def revoke(node: Node, name: str) -> None:
@@ -171,7 +169,7 @@ def answer_to(node: Node, secret: str) -> Answer:
     with reading(node.engine) as connection:
         origin = journals.origin(connection)
     public = node.keys.public.hex()
-    return Answer(_name_of(secret), origin, public, _proof(secret, origin, public))
+    return Answer(_name_of(secret), origin, public, proof_of_answer(secret, origin, public))
 
 
 def introduce(node: Node) -> None:
@@ -214,6 +212,16 @@ def exchange(url: str, answer: Answer) -> Confirmation:
     return Confirmation.of(response.content)
 
 
+def proof_of_answer(secret: str, origin: str, key: str) -> str:
+    """Return what only a post can say that has the enrolment."""
+    return _proof(secret, origin, key)
+
+
+def proof_of_confirmation(secret: str, post_key: str, name: str, origin: str, key: str) -> str:
+    """Return what only the centre can say that wrote the enrolment, to this post."""
+    return _proof(secret, post_key, name, origin, key)
+
+
 def describe(post: Post) -> dict[str, Any]:
     """Return a post as it is listed, without what is secret."""
     lists = {name: None if names is None else sorted(names) for name, names in _limits(post).items()}
@@ -250,7 +258,7 @@ def _leave(connection: Connection, origin: str) -> None:
 
 def _check(confirmation: Confirmation, secret: str, public: str) -> None:
     said = (public, confirmation.name, confirmation.origin, confirmation.key)
-    if not _proves(secret, confirmation.proof, *said):
+    if not hmac.compare_digest(confirmation.proof.encode(), proof_of_confirmation(secret, *said).encode()):
         raise Problem(
             403.1, "What answers at the centre's address is not the centre that wrote the enrolment."
         )
@@ -264,12 +272,13 @@ def _names(name: str, secret: str) -> bool:
     return bool(secret) and hmac.compare_digest(name.encode(), _name_of(secret).encode())
 
 
+def _is_proved(post: Post, answer: Answer) -> bool:
+    proof = proof_of_answer(post.secret, answer.origin, answer.key)
+    return hmac.compare_digest(answer.proof.encode(), proof.encode())
+
+
 def _proof(secret: str, *said: str) -> str:
     return hmac.digest(secret.encode(), "\n".join(said).encode(), "sha256").hex()
-
-
-def _proves(secret: str, proof: str, *said: str) -> bool:
-    return hmac.compare_digest(proof.encode(), _proof(secret, *said).encode())
 
 
 def _set(names: Collection[str] | None) -> frozenset[str] | None:

@@ -1,0 +1,115 @@
+"""What a record weighs on its way to another node, against zstd at its slowest over all records together.
+
+`python -m benchmarks.relay [RECORDS]`: made-up records of two bundled questionnaires and of the other benchmarks' form.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import zstandard
+
+from benchmarks import workload
+from forms.compile import compile_form
+from forms.fill import Tablet, fill
+from forms.fill_form import prepare
+from forms.sample import sample
+from server.publishing import BUNDLED
+from server.receiving import Sender, examine, facts_of
+from server.relay.codec import made_up
+from sync.clock import COUNTER_BITS
+from sync.frames import Sent, pack, unpack
+from sync.journal import Fact, Head, seal
+from sync.outline import Primer
+
+RECORDS = 300
+BATCHES = (1, 10, 100)
+DEVICES = 12
+BEGIN = datetime(2026, 11, 1, 8, tzinfo=UTC)
+
+
+class Codec:
+    """Both sides have the form."""
+
+    def __init__(self, primer: Primer) -> None:
+        self._primer = primer
+
+    def primer(self, *_: object) -> Primer:
+        return self._primer
+
+    def find_primer(self, _: bytes) -> Primer:
+        return self._primer
+
+
+def main() -> None:
+    """Print the table."""
+    records = int(sys.argv[1]) if sys.argv[1:] else RECORDS
+    print("| form | bytes XML | records | bytes each | to zstd -19 of all | CPU us each, out | in |")
+    print("|---|---|---|---|---|---|---|")
+    for name in ("flow_monitoring_registry", "protection_needs_assessment"):
+        _measure(name, *_filled(name, records))
+    made = workload.sheet()
+    form = compile_form(made, "bench.md")
+    _measure("bench", list(workload.instances(records, 1)), sample(form.schema, form.xform))
+
+
+def _filled(name: str, records: int) -> tuple[list[bytes], bytes]:
+    """Instances as tablets send them, and the made-up records that every node has."""
+    path = BUNDLED / f"{name}.xlsx"
+    compiled = compile_form(path.read_bytes(), path.name)
+    media = {file.name: file.read_bytes() for file in (BUNDLED / "media").iterdir()}
+    form = prepare(compiled.schema, compiled.xform, media)
+    chance = random.Random(5)
+    filled = [
+        fill(
+            form,
+            now=BEGIN + timedelta(minutes=7 * number),
+            chance=chance,
+            tablet=Tablet(f"collect:{number % DEVICES:016d}", f"enumerator {number % DEVICES}"),
+        ).xml
+        for number in range(records)
+    ]
+    return filled, sample(compiled.schema, compiled.xform)
+
+
+def _measure(name: str, xmls: Sequence[bytes], known: bytes) -> None:
+    codec = Codec(Primer(b"\0" * 8, made_up(known)))
+    stamps = count(int(BEGIN.timestamp() * 1000) << COUNTER_BITS, 97_123 << COUNTER_BITS)
+    sent = [Sent(entry) for entry in seal(Head("0" * 36, "0" * 16), _facts(xmls), stamps)]
+    best = len(zstandard.ZstdCompressor(19).compress(b"".join(xmls))) / len(xmls)
+    pack(sent[:1], codec)
+    for batch in (*BATCHES, len(sent)):
+        some = sent[-batch:]
+        began = time.process_time()
+        frame = pack(some, codec)
+        packed = time.process_time()
+        unpack(frame, codec)
+        read = time.process_time()
+        cells = (
+            name,
+            f"{sum(map(len, xmls)) / len(xmls):,.0f}",
+            batch,
+            f"{len(frame) / batch:.0f}",
+            f"{len(frame) / batch / best:.2f}",
+            f"{(packed - began) / batch * 1e6:.0f}",
+            f"{(read - packed) / batch * 1e6:.0f}",
+        )
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
+def _facts(xmls: Sequence[bytes]) -> list[Fact]:
+    facts = []
+    for number, xml in enumerate(xmls):
+        device = number * 7 % DEVICES
+        sender = Sender(device, f"tablet {device}", f"collect:{device:016d}", "openrosa")
+        facts += facts_of(examine(1, xml, (), sender, lambda *_: True))
+    return facts
+
+
+if __name__ == "__main__":
+    main()
