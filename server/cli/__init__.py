@@ -7,6 +7,7 @@ import typer
 from server.cli import (
     accounts,
     backup,
+    bundle,
     cleaning,
     conflicts,
     db,
@@ -45,6 +46,7 @@ app.add_typer(cleaning.app, name="cleaning")
 app.add_typer(entities.app, name="entities")
 app.add_typer(db.app, name="db")
 app.add_typer(post.app, name="post")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(relay.app, name="relay")
 app.add_typer(accounts.users, name="user")
 app.add_typer(accounts.app_users, name="app-user")

@@ -101,6 +101,7 @@ def explain(error: Exception) -> str | None:
     from server.backup import BackupError
     from server.node import DataDirectoryInUseError
     from server.problems import Problem
+    from server.relay.bundle_files import BundleError
     from server.relay.session import RelayError
     from server.store.copying import CopyDiffersError, StoreNotEmptyError
     from server.store.identity import StoreMovedError
@@ -109,7 +110,14 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, OperationalError):
         return f"the database cannot be used: {error.orig}"
     told = (
-        FormError | Problem | BackupError | CopyDiffersError | DataDirectoryInUseError | OSError | RelayError
+        FormError
+        | Problem
+        | BackupError
+        | BundleError
+        | CopyDiffersError
+        | DataDirectoryInUseError
+        | OSError
+        | RelayError
     )
     if isinstance(error, told | StoreMovedError | StoreNotEmptyError | WorkerFailedError):
         return str(error)

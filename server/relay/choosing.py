@@ -20,6 +20,7 @@ from sync.logs import Chains, Have, Log, held, lacking
 
 PAGE = 256
 WHOLE_PAGE = 16
+DUE_MAX = 100
 
 _HEADER = (
     entries.c.position,
@@ -37,11 +38,11 @@ def choose(connection: Connection, scope: Scope, said: Have) -> Iterator[Sent | 
         yield from _between(connection, scope, log, chain, first, last)
 
 
-def read_due(connection: Connection, scope: Scope) -> dict[int, Sent]:
-    """Return by position what the receiver passed over as not for it, and is now to get."""
+def read_due(connection: Connection, scope: Scope, limit: int = DUE_MAX) -> dict[int, Sent]:
+    """Return by position what the receiver passed over as not for it, and is now to get; up to `limit` of it."""
     if scope.is_up:
         return {}
-    positions = mentions.list_due(connection, scope.family)
+    positions = mentions.list_due(connection, scope.family, limit)
     return dict(zip(positions, _whole(connection, positions), strict=True))
 
 

@@ -18,7 +18,7 @@ from server.relay import listing
 from server.relay.keys import KeysError
 from server.relay.messages import MessageError, open_message, read, write
 from server.relay.session import ROOM_BYTES_MAX, ROOM_BYTES_MIN, Other, Session
-from server.store import journal, mentions, peers, posts
+from server.store import journal, peers, posts
 from server.store.engine import reading, writing
 from server.store.posts import Post
 from server.store.troubles import STORE_TROUBLE, Trouble
@@ -110,15 +110,9 @@ class RelayDoor:
 
     def _prepare(self, post: Post, origin: str) -> None:
         """Tell the post of entities, if anything is new since it was last told, and of forms that it may have now."""
+        listing.owe_forms(self._node, post, origin)
         with reading(self._node.engine) as connection:
             position = journal.head_position(connection)
-            met = peers.find_peer(connection, origin)
-        if met is None or met.forms != post.forms:
-            allowed = None if post.forms is None else orjson.dumps(sorted(post.forms)).decode()
-            with writing(self._node.engine) as connection:
-                peers.note(connection, origin, forms=allowed)
-                if met is not None:
-                    mentions.owe_forms(connection, origin, post.forms)
         if self._listed.get(origin) != position:
             listing.list_for(self._node, post)
             with reading(self._node.engine) as connection:

@@ -33,8 +33,8 @@ class Files:
         self._folder = node.settings.data / "tmp"
         self._peer = peer
 
-    def list_asked(self) -> list[tuple[str, int]]:
-        """Return (sha256, offset) of files that lack, small before large."""
+    def list_asked(self, limit: int = ASKED_MAX) -> list[tuple[str, int]]:
+        """Return (sha256, offset) of up to `limit` files that lack, small before large."""
         asked: list[tuple[str, int]] = []
         with reading(self._node.engine) as connection:
             rows = connection.execute(
@@ -44,7 +44,7 @@ class Files:
             gone = dropping.list_dropped_blobs(connection, names)
         settled = []
         for sha256 in names:
-            if len(asked) >= ASKED_MAX:
+            if len(asked) >= limit:
                 break
             if sha256 in gone or self._node.blobs.has(sha256):
                 settled.append(sha256)

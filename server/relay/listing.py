@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from server.entity_lists import iter_pages
 from server.node import Node
-from server.store import datasets, forms, journal, listed
+from server.store import datasets, forms, journal, listed, mentions, peers
 from server.store.datasets import StoredDataset
 from server.store.engine import reading, writing
 from server.store.posts import Post
@@ -38,6 +38,18 @@ def list_for(node: Node, post: Post) -> int:
             for one in datasets.list_datasets(connection, project_id)
         ]
     return sum(_tell(node, post.origin, post, one) for one in found)
+
+
+def owe_forms(node: Node, post: Post, origin: str) -> None:
+    """Have a post get all of the forms that it may have now, if these are others than before."""
+    with reading(node.engine) as connection:
+        met = peers.find_peer(connection, origin)
+    if met is None or met.forms != post.forms:
+        allowed = None if post.forms is None else orjson.dumps(sorted(post.forms)).decode()
+        with writing(node.engine) as connection:
+            peers.note(connection, origin, forms=allowed)
+            if met is not None:
+                mentions.owe_forms(connection, origin, post.forms)
 
 
 def _tell(node: Node, origin: str, post: Post, found: StoredDataset) -> int:

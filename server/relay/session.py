@@ -84,14 +84,11 @@ class Session:
             mentions.catch_up(self._node.engine)
         with reading(self._node.engine) as connection:
             have = logs.read_have(connection, self._doubted)
-            scope = self._scope(connection)
+            scope = scope_of(connection, self.other)
             frames, more = self._frames(connection, scope, room)
             met = peers.find_peer(connection, self.other.origin)
             is_known = len(have) > LOGS_SAID_AT_ONCE or (met is not None and met.said == have)
-            below = [
-                post.origin for post in posts.list_posts(connection) if post.origin and not post.revoked_at
-            ]
-            below += (one for peer in peers.list_peers(connection) for one in peer.below)
+            below = list_below(connection)
             if scope.is_up and self._said is not None:
                 self.waiting = count_waiting(connection, scope, self._said)
         parts: list[Part] = []
@@ -123,10 +120,10 @@ class Session:
         with writing(engine) as connection:
             if items:
                 self.taken += taking.take(connection, items)
-            mentions.settle_due(connection, self._scope(connection).family, self._due)
+            mentions.settle_due(connection, scope_of(connection, self.other).family, self._due)
             self._learn(connection, head)
             if self._said is not None:
-                self._look_at_own(connection, self._said)
+                look_at_own(connection, self._said)
                 peers.note_said(connection, self.other.origin, self._said)
             now_ms = time.time_ns() // 1_000_000
             seen = {
@@ -160,26 +157,6 @@ class Session:
         if self._said is not None:
             self._doubted |= list_doubted(connection, self._said)
 
-    def _look_at_own(self, connection: Connection, said: Have) -> None:
-        """Go on anew if the other side holds more of our log than we wrote, or something else."""
-        own, end = logs.own_log(connection)
-        for one in said.get(own, ()):
-            beyond = one.last > end.last
-            if beyond or (one.last == end.last and one.hash[:SAID_BYTES] != end.hash[:SAID_BYTES]):
-                taking.note_fork(connection, own, MAIN, one.last)
-                identity.begin_epoch(connection)
-                return
-
-    def _scope(self, connection: Connection) -> Scope:
-        if self.other.is_up:
-            below = (one for peer in peers.list_peers(connection) for one in peer.below)
-            direct = (post.origin for post in posts.list_posts(connection) if post.origin)
-            own, _ = logs.own_log(connection)
-            return Scope(self.other.origin, frozenset({own[0], *direct, *below}), is_up=True)
-        known = peers.find_peer(connection, self.other.origin)
-        family = frozenset({self.other.origin, *(known.below if known else ())})
-        return Scope(self.other.origin, family, is_up=False, forms=self.other.forms)
-
     def _news(self, have: Have, *, is_known: bool) -> Have | None:
         """What of it to say: all at first (unless its digest may do), then what changed."""
         if self._told is None:
@@ -199,7 +176,7 @@ class Session:
         self._due = list(due)
         for item in chain(due.values(), choose(connection, scope, self._said)):
             items.append(item)
-            raw += _size(item)
+            raw += size_of(item)
             if raw >= min(FRAME_BYTES, room) / self._ratio or raw >= RAW_BYTES_MAX:
                 frames.append(self._pack(items, raw, codec))
                 items, raw = [], 0
@@ -226,13 +203,41 @@ class Session:
         return items
 
 
+def scope_of(connection: Connection, other: Other) -> Scope:
+    """Return what the other side may get."""
+    if other.is_up:
+        below = (one for peer in peers.list_peers(connection) for one in peer.below)
+        direct = (post.origin for post in posts.list_posts(connection) if post.origin)
+        own, _ = logs.own_log(connection)
+        return Scope(other.origin, frozenset({own[0], *direct, *below}), is_up=True)
+    known = peers.find_peer(connection, other.origin)
+    family = frozenset({other.origin, *(known.below if known else ())})
+    return Scope(other.origin, family, is_up=False, forms=other.forms)
+
+
+def list_below(connection: Connection) -> list[str]:
+    """Return the origins of the posts below this node, and of those below them."""
+    below = [post.origin for post in posts.list_posts(connection) if post.origin and not post.revoked_at]
+    return [*below, *(one for peer in peers.list_peers(connection) for one in peer.below)]
+
+
+def look_at_own(connection: Connection, said: Have) -> None:
+    """Go on anew if a peer holds more of our log than we wrote, or something else."""
+    own, end = logs.own_log(connection)
+    for one in said.get(own, ()):
+        beyond = one.last > end.last
+        if beyond or (one.last == end.last and one.hash[:SAID_BYTES] != end.hash[:SAID_BYTES]):
+            taking.note_fork(connection, own, MAIN, one.last)
+            identity.begin_epoch(connection)
+            return
+
+
+def size_of(item: Sent | Skip) -> int:
+    """Return about how many bytes an item is of."""
+    if isinstance(item, Skip):
+        return SKIP_BYTES
+    return len(item.entry.fact.detail) + len(item.entry.fact.body) + SKIP_BYTES
+
+
 def _digest(have: Have) -> str:
     return hashlib.sha256(orjson.dumps(list_have(have))).hexdigest()[:16]
-
-
-def _size(item: Sent | Skip) -> int:
-    return (
-        SKIP_BYTES
-        if isinstance(item, Skip)
-        else len(item.entry.fact.detail) + len(item.entry.fact.body) + SKIP_BYTES
-    )

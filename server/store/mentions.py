@@ -20,7 +20,6 @@ from sync.journal import Kind
 
 CURSOR = "mentions"
 STEP_MAX = 1000
-DUE_MAX = 100
 RECEIPTS = frozenset({Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE})
 """What a node received from tablets. Everything else that names a record says something of it."""
 
@@ -31,10 +30,10 @@ def catch_up(engine: Engine) -> None:
         pass
 
 
-def list_due(connection: Connection, family: Collection[str]) -> list[int]:
-    """Return the positions of entries that are for these nodes only since they were passed over; some of many."""
+def list_due(connection: Connection, family: Collection[str], limit: int) -> list[int]:
+    """Return the positions of up to `limit` entries that are for these nodes only since they were passed over."""
     query = select(due.c.position).where(due.c.origin.in_(family)).distinct().order_by(due.c.position)
-    return list(connection.execute(query.limit(DUE_MAX)).scalars())
+    return list(connection.execute(query.limit(limit)).scalars())
 
 
 def settle_due(connection: Connection, family: Collection[str], positions: Collection[int]) -> None:

@@ -90,3 +90,11 @@ class Wanted(SQLModel, table=True):
     __tablename__ = "wanted"
     sha256: str = Field(primary_key=True)
     size: int = Field(sa_type=BigInteger)
+
+
+class Asked(SQLModel, table=True):
+    """A file that the node `origin` lacked when it wrote its last bundle."""
+
+    __tablename__ = "asked"
+    origin: str = Field(primary_key=True)
+    sha256: str = Field(primary_key=True)

@@ -1,0 +1,238 @@
+"""A relay in a file: what a node has for another one, written down, and taken in there.
+
+What the receiver holds is known from what it last said, over the network or by a bundle of its own. It may have lost
+some of that: `everything` leaves it out of account. A bundle without entries is a receipt.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+
+import orjson
+from sqlalchemy import Connection
+
+from server.node import Node
+from server.problems import Problem
+from server.relay import listing, taking
+from server.relay.bundle_files import BundleError, BundleWriter, Header, iter_messages, read_header
+from server.relay.choosing import choose, read_due
+from server.relay.fetching import Files
+from server.relay.keys import KeysError
+from server.relay.messages import Head, Message, MessageError, Part, open_message, read, write
+from server.relay.session import Other, list_below, look_at_own, scope_of, size_of
+from server.store import journal, logs, mentions, peers, posts
+from server.store.engine import reading, writing
+from server.store.files import files_in
+from sync.frames import PLAIN, FrameError, Sent, Skip, pack, unpack
+
+RAW_BYTES = 4_000_000
+"""Of the entries in one frame: many records together become smaller."""
+PART_BYTES = 1_000_000
+ASKED_MAX = 10_000
+DUE_MAX = 1000
+"""What was passed over and is for the receiver now goes into every bundle: nobody tells whether it has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What reading a file came to. entries: that are new here. problem: why not all of it was taken in, or ""."""
+
+    path: Path
+    sender: str
+    entries: int
+    problem: str = ""
+
+
+def find_receiver(node: Node, name: str) -> Other:
+    """Return the post of this name, or with "" the centre. Raises Problem 404.1."""
+    with reading(node.engine) as connection:
+        if not name:
+            centre = posts.find_centre(connection)
+            if centre is None:
+                raise Problem(404.1, "This server is no post. Name the post that the bundle is for.")
+            return Other(centre.origin, centre.public_key, is_up=True)
+        post = posts.find_post_by_name(connection, name)
+    if post is None or post.origin is None or post.public_key is None or post.revoked_at is not None:
+        raise Problem(404.1, f"There is no post {name} that has answered its enrolment.")
+    return Other(post.origin, post.public_key, is_up=False, forms=post.forms)
+
+
+def write_bundle(
+    node: Node,
+    other: Other,
+    path: Path,
+    *,
+    size_max: int = 0,
+    everything: bool = False,
+    receipt: bool = False,
+) -> list[tuple[Path, Header]]:
+    """Write what another node lacks into `path`, or into files beside it of at most `size_max` bytes.
+
+    Return where they are and what a courier can read of them. Raises FileExistsError, OSError.
+    """
+    if path.exists():
+        raise FileExistsError(f"{path} is there already. Choose another name.")
+    if not other.is_up:
+        _prepare(node, other)
+    with reading(node.engine) as connection:
+        own = journal.origin(connection)
+    writer = BundleWriter(path, Header(own, other.origin, datetime.now(UTC).date().isoformat()), size_max)
+    try:
+        with reading(node.engine) as connection:
+            first = _first(connection, node, other)
+            bare = replace(first, have=None, is_whole=False, asked=(), below=())
+            writer.begin_part()
+            writer.add(write(Message(first), node.keys, own, other.public_key))
+            for message, entries, files in (
+                () if receipt else _iter(connection, node, other, bare, everything)
+            ):
+                sealed = write(message, node.keys, own, other.public_key)
+                if not writer.has_room(len(sealed)):
+                    writer.begin_part()
+                    writer.add(write(Message(first), node.keys, own, other.public_key))
+                writer.add(sealed, entries, files)
+        return writer.finish()
+    except BaseException:
+        writer.give_up()
+        raise
+
+
+def answer(node: Node, sender: str, path: Path) -> None:
+    """Write a receipt for whom a bundle came from: what is here now, and which files lack."""
+    with reading(node.engine) as connection:
+        other = _find_sender(connection, sender)
+    assert other is not None, "something of it was taken in"
+    write_bundle(node, other, path, receipt=True)
+
+
+def read_bundle(node: Node, path: Path) -> Taken:
+    """Take in what a file brings, as much of it as is whole; durable when this returns.
+
+    Raises BundleError when nothing of it is for this node, OSError.
+    """
+    header = read_header(path)
+    with reading(node.engine) as connection:
+        own = journal.origin(connection)
+        known = _find_sender(connection, header.sender)
+    if header.receiver != own:
+        raise BundleError(f"{path} is for another server ({header.receiver}).")
+    if known is None:
+        raise BundleError(f"{path} is of a server that this one does not relay with ({header.sender}).")
+    entries, messages, problem = 0, 0, ""
+    files = Files(node, known.origin)
+    try:
+        for sealed in iter_messages(path):
+            origin, signature, content = open_message(sealed, node.keys)
+            if origin != known.origin:
+                raise BundleError(f"{path} holds what another server wrote.")
+            entries += _take(node, known, files, read(content, signature, known.public_key, node.keys))
+            messages += 1
+    except (BundleError, FrameError, KeysError, MessageError) as error:
+        problem = str(error)
+    if entries:
+        mentions.catch_up(node.engine)  # what is erased tells no more whom it concerned
+        node.catch_up()
+    if not problem and messages != header.messages:
+        problem = "Some of it is missing."
+    return Taken(path, known.origin, entries, problem)
+
+
+def read_bundles(node: Node, paths: Sequence[Path]) -> Iterator[Taken]:
+    """Take in files in the best order: a file that goes on in the next part needs the one before."""
+    headers = {path: read_header(path) for path in paths}
+    for path in sorted(paths, key=lambda path: (headers[path].written_at, headers[path].part)):
+        yield read_bundle(node, path)
+
+
+def _take(node: Node, other: Other, files: Files, message: Message) -> int:
+    items = [item for frame in message.frames for item in unpack(frame, PLAIN)]
+    head, new = message.head, 0
+    with writing(node.engine) as connection:
+        if items:
+            new = taking.take(connection, items)
+        if head.have is not None:
+            look_at_own(connection, head.have)
+            peers.note_said(connection, other.origin, head.have)
+            peers.note_asked(connection, other.origin, [sha256 for sha256, _ in head.asked])
+            if not other.is_up:
+                posts_here = {post.origin for post in posts.list_posts(connection) if post.origin}
+                peers.note_below(connection, other.origin, head.below, posts_here)
+    for part in message.parts:
+        files.keep(part)
+    return new
+
+
+def _first(connection: Connection, node: Node, other: Other) -> Head:
+    """What every file says first: what is here, and which files lack."""
+    return Head(
+        session=f"bundle-{secrets.token_hex(8)}",
+        clock_ms=time.time_ns() // 1_000_000,
+        digest="",
+        room=0,
+        have=logs.read_have(connection),
+        is_whole=True,
+        asked=[(sha256, 0) for sha256, _ in Files(node, other.origin).list_asked(ASKED_MAX)],
+        below=list_below(connection),
+    )
+
+
+def _iter(
+    connection: Connection, node: Node, other: Other, head: Head, everything: bool
+) -> Iterator[tuple[Message, int, int]]:
+    """Yield messages, texts before files, each with how many entries it brings and how many files it ends."""
+    named: dict[str, None] = {}
+    for items in _together(connection, other, everything):
+        sent = [item for item in items if isinstance(item, Sent)]
+        for one in sent:
+            detail = orjson.loads(one.entry.fact.detail or b"{}")
+            named |= dict.fromkeys(sorted(files_in(detail)) if isinstance(detail, dict) else ())
+        yield Message(head, [pack(items, PLAIN)]), len(sent), 0
+    named |= dict.fromkeys(peers.list_asked_by(connection, other.origin))
+    sizes = {sha256: size for sha256 in named if (size := node.blobs.size(sha256)) is not None}
+    for sha256, total in sorted(sizes.items(), key=lambda file: (file[1], file[0])):
+        for offset in range(0, max(total, 1), PART_BYTES):
+            content = node.blobs.read_range(sha256, offset, min(PART_BYTES, total - offset))
+            is_last = offset + PART_BYTES >= total
+            yield Message(head, (), [Part(sha256, offset, total, content)]), 0, int(is_last)
+
+
+def _together(connection: Connection, other: Other, everything: bool) -> Iterator[Sequence[Sent | Skip]]:
+    """What the receiver lacks, as many at once as go into one frame."""
+    met = None if everything else peers.find_peer(connection, other.origin)
+    scope = scope_of(connection, other)
+    some: list[Sent | Skip] = []
+    raw = 0
+    due = read_due(connection, scope, DUE_MAX)
+    for item in chain(due.values(), choose(connection, scope, met.said if met else {})):
+        some.append(item)
+        raw += size_of(item)
+        if raw >= RAW_BYTES:
+            yield some
+            some, raw = [], 0
+    if some:
+        yield some
+
+
+def _prepare(node: Node, other: Other) -> None:
+    with reading(node.engine) as connection:
+        post = posts.find_post(connection, other.origin)
+    if post is not None:
+        listing.owe_forms(node, post, other.origin)
+        listing.list_for(node, post)
+    mentions.catch_up(node.engine)
+
+
+def _find_sender(connection: Connection, origin: str) -> Other | None:
+    centre = posts.find_centre(connection)
+    if centre is not None and centre.origin == origin:
+        return Other(origin, centre.public_key, is_up=True)
+    post = posts.find_post(connection, origin)
+    if post is None or post.public_key is None:
+        return None
+    return Other(origin, post.public_key, is_up=False, forms=post.forms)
