@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
+from server.relay.bundle_files import iter_messages, read_header
 from server.relay.enrolling import proof_of_answer, proof_of_confirmation
 from server.relay.keys import Keys
+from server.relay.messages import open_message, read
 from sync.frames import FrameError, Payload, Sent, Skip, pack, unpack
+from sync.logs import unlist_have
 from sync.outline import Primer
 
 FOLDER = Path(__file__).parent / "vectors" / "relay"
 FRAMES = json.loads((FOLDER / "frames.json").read_text())
+BUNDLE = json.loads((FOLDER / "bundle.json").read_text())
 ENROLMENT = json.loads((FOLDER / "enrolment.json").read_text())
 
 
@@ -59,6 +63,26 @@ def test_keys_and_proofs_are_made_as_their_vector_says() -> None:
     assert proof_of_answer(secret, *said) == ENROLMENT["answer_proof"]
     back = (said[1], name, ENROLMENT["centre"]["origin"], ENROLMENT["centre"]["key"])
     assert proof_of_confirmation(secret, *back) == ENROLMENT["confirmation_proof"]
+
+
+def test_a_bundle_holds_what_its_vector_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.bundle"
+    path.write_bytes(bytes.fromhex(BUNDLE["bundle"]))
+    post, centre = (Keys(ENROLMENT[side]["node_secret"].encode()) for side in ("post", "centre"))
+    header = read_header(path)
+    assert (header.sender, header.receiver) == (ENROLMENT["post"]["origin"], ENROLMENT["centre"]["origin"])
+    assert (header.messages, header.entries, header.files) == (3, BUNDLE["entries"], 1)
+    heads, frames, contents = [], [], []
+    for sealed in iter_messages(path):
+        sender, signature, content = open_message(sealed, centre)
+        assert sender == header.sender
+        message = read(content, signature, post.public, centre)
+        heads.append(message.head)
+        frames += message.frames
+        contents += [part.content for part in message.parts]
+    assert heads[0].have == unlist_have(BUNDLE["have"])
+    assert [frame.hex() for frame in frames] == [BUNDLE["frame"]]
+    assert contents == [BUNDLE["file"].encode()]
 
 
 def described(item: Sent | Skip) -> dict[str, Any]:
