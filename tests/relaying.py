@@ -12,14 +12,19 @@ from pathlib import Path
 import conftest
 import orjson
 import pytest
+from conftest import household
 from sqlalchemy import select
 
+from server import intake, receiving
 from server.node import Node, open_node
+from server.receiving import Sender, StoredFile
+from server.relay import enrolling
 from server.relay.choosing import choose, list_doubted, read_due
 from server.relay.scope import Scope
 from server.relay.taking import take
 from server.settings import Settings
-from server.store import journal, logs, mentions
+from server.setup import PROJECT_ID
+from server.store import journal, logs, mentions, posts, submissions
 from server.store.engine import reading, sqlite_file, writing
 from server.store.tables import journal as entries
 from sync.frames import PLAIN, Sent, Skip, pack, unpack
@@ -124,3 +129,29 @@ def names_of(node: Node) -> set[tuple[str, int, str]]:
 
 def records_at(node: Node) -> set[str]:
     return {name for _, _, name in names_of(node) if name}
+
+
+def collect(node: Node, name: str, *photos: bytes) -> None:
+    """Have a node take in a record, as from a tablet."""
+    files = [
+        StoredFile(f"{number}.jpg", node.blobs.put(content), len(content), "image/jpeg")
+        for number, content in enumerate(photos)
+    ]
+    sender = Sender(None, "", "", "test")
+    xml = household(name, extra="<shelter>0.jpg</shelter>" if photos else "")
+    intake.record(node.engine, [receiving.examine(PROJECT_ID, xml, files, sender, lambda *_: True)])
+
+
+def enrolled(centre: Node, post: Node, url: str, name: str = "north") -> None:
+    with reading(post.engine) as connection:
+        is_post = posts.find_centre(connection)
+    answer = enrolling.become_post(post, enrolling.enrol(centre, name, url), keep=bool(is_post))
+    enrolling.admit(centre, answer)
+    with writing(post.engine) as connection:
+        posts.confirm_centre(connection)
+
+
+def has_record(node: Node, name: str) -> bool:
+    node.catch_up()
+    with reading(node.engine) as connection:
+        return submissions.find_submission(connection, PROJECT_ID, "household", name) is not None

@@ -30,6 +30,9 @@ from sync.journal import BrokenChainError, Kind
 
 __all__ = ["new_node"]
 
+ON_SQLITE = pytest.mark.parametrize("new_node", ["sqlite"], indirect=True)
+"""What does not depend on the database is tested on one."""
+
 
 def verified(*nodes):
     for node in nodes:
@@ -91,6 +94,7 @@ def test_any_part_in_any_order_any_number_of_times_ends_the_same(new_node):
     assert not any(forks_of(node) for node in (centre, *posts))
 
 
+@ON_SQLITE
 def test_what_both_received_is_kept_as_two_receipts(new_node):
     post, centre = new_node("post"), new_node("centre")
     add(post, "uuid:1")
@@ -128,6 +132,7 @@ def test_each_kind_of_entry_goes_where_it_may_and_nowhere_else(new_node):
     assert records_at(centre) == upwards | {f"uuid:centre-{kind}" for kind in Kind}
 
 
+@ON_SQLITE
 def test_a_post_set_back_gets_what_it_lost_and_goes_on_under_another_epoch(new_node):
     centre, post, restored = new_node("centre"), new_node("post"), new_node("restored")
     for number in range(10):
@@ -143,6 +148,7 @@ def test_a_post_set_back_gets_what_it_lost_and_goes_on_under_another_epoch(new_n
     assert not forks_of(centre)
 
 
+@ON_SQLITE
 def test_a_centre_set_back_gets_what_it_lost_from_its_posts_its_own_forms_too(new_node):
     centre, posts, restored = new_node("centre"), [new_node("one"), new_node("two")], new_node("restored")
     for number in range(10):
@@ -199,6 +205,7 @@ def test_a_range_that_is_not_for_a_node_is_known_to_it_and_joins_what_comes_late
     verified(post)
 
 
+@ON_SQLITE
 def test_an_entry_taken_out_of_the_middle_of_anothers_log_is_found(new_node):
     centre, post = new_node("centre"), new_node("post")
     for number in range(5):

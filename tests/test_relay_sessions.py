@@ -6,42 +6,22 @@ import secrets
 
 import httpx2
 import pytest
-from conftest import HOUSEHOLD, household, serving
-from relaying import new_node, origin_of, records_at
+from conftest import HOUSEHOLD, serving
+from relaying import collect, enrolled, has_record, new_node, origin_of, records_at
 
-from server import intake, receiving
-from server.node import Node
 from server.publishing import publish
-from server.receiving import Sender, StoredFile
 from server.relay import client, enrolling
 from server.relay.client import relay
 from server.relay.session import RelayError
 from server.relay.status import describe
 from server.setup import PROJECT_ID, ensure_project
-from server.store import forms, posts, submissions
-from server.store.engine import reading, writing
+from server.store import forms
+from server.store.engine import reading
 
 __all__ = ["new_node"]
 
-
-def collect(node: Node, name: str, *photos: bytes) -> None:
-    """Have a node take in a record, as from a tablet."""
-    files = [
-        StoredFile(f"{number}.jpg", node.blobs.put(content), len(content), "image/jpeg")
-        for number, content in enumerate(photos)
-    ]
-    sender = Sender(None, "", "", "test")
-    xml = household(name, extra="<shelter>0.jpg</shelter>" if photos else "")
-    intake.record(node.engine, [receiving.examine(PROJECT_ID, xml, files, sender, lambda *_: True)])
-
-
-def enrolled(centre: Node, post: Node, url: str, name: str = "north") -> None:
-    with reading(post.engine) as connection:
-        is_post = posts.find_centre(connection)
-    answer = enrolling.become_post(post, enrolling.enrol(centre, name, url), keep=bool(is_post))
-    enrolling.admit(centre, answer)
-    with writing(post.engine) as connection:
-        posts.confirm_centre(connection)
+ON_SQLITE = pytest.mark.parametrize("new_node", ["sqlite"], indirect=True)
+"""What does not depend on the database is tested on one."""
 
 
 @pytest.fixture
@@ -55,12 +35,6 @@ def centre(new_node):
 @pytest.fixture
 def post(new_node):
     return new_node("post")
-
-
-def has_record(node: Node, name: str) -> bool:
-    node.catch_up()
-    with reading(node.engine) as connection:
-        return submissions.find_submission(connection, PROJECT_ID, "household", name) is not None
 
 
 def test_forms_come_down_records_and_photos_go_up_in_one_meeting(centre, post):
@@ -94,6 +68,7 @@ def test_nodes_in_step_exchange_less_than_a_kilobyte(centre, post):
     assert met.sent_bytes + met.received_bytes < 700
 
 
+@ON_SQLITE
 def test_nodes_that_know_very_many_logs_tell_them_only_when_they_are_not_in_step(centre, post, monkeypatch):
     monkeypatch.setattr("server.relay.session.LOGS_SAID_AT_ONCE", 0)
     with serving(centre) as url:
@@ -106,6 +81,7 @@ def test_nodes_that_know_very_many_logs_tell_them_only_when_they_are_not_in_step
     assert has_record(centre, "uuid:2")
 
 
+@ON_SQLITE
 def test_a_file_goes_on_where_it_was_cut_off(centre, post, monkeypatch):
     photo = secrets.token_bytes(200_000)
     with serving(centre) as url:
@@ -130,6 +106,7 @@ def test_a_file_goes_on_where_it_was_cut_off(centre, post, monkeypatch):
     assert not list((centre.settings.data / "tmp").glob("relay-*"))
 
 
+@ON_SQLITE
 def test_a_stranger_and_a_revoked_post_are_refused_and_say_why(centre, post, new_node):
     with serving(centre) as url:
         enrolled(centre, post, url)
@@ -146,6 +123,7 @@ def test_a_stranger_and_a_revoked_post_are_refused_and_say_why(centre, post, new
         relay(new_node("third"))
 
 
+@ON_SQLITE
 def test_three_levels_relay_up_and_down(centre, new_node):
     middle, low, other = new_node("middle"), new_node("low"), new_node("other")
     with serving(centre) as top_url, serving(middle) as middle_url:

@@ -15,7 +15,7 @@ from server.node import Node
 from server.relay import enrolling
 from server.relay.keys import KeysError
 from server.relay.messages import Message, MessageError, open_message, read, write
-from server.relay.session import ROOM_BYTES_MAX, ROOM_BYTES_MIN, Other, RelayError, Session
+from server.relay.session import ROOM_BYTES, ROOM_BYTES_MAX, ROOM_BYTES_MIN, Other, RelayError, Session
 from server.store import journal, peers, posts
 from server.store.engine import reading, writing
 from server.store.posts import Centre
@@ -28,6 +28,8 @@ TIMEOUT_S = 300
 CONNECT_S = 30
 QUICK_S, SLOW_S = 1.0, 10.0
 """An exchange that takes less lets the next one bring twice as much; one that takes more, half as much."""
+CUTS_MAX = 4
+"""So often a meeting goes on after a cut, each time with a quarter in a message; then somebody waits."""
 IDLE_MAX = 3
 """So often an exchange may bring things and change nothing."""
 
@@ -54,7 +56,10 @@ def relay(node: Node, progress: Callable[[Session], object] = lambda _: None) ->
     if not centre.url:
         raise RelayError("The centre has no address: only bundles reach it.")
     try:
-        return _meet(node, centre, progress)
+        for cuts in range(CUTS_MAX):
+            with suppress(httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
+                return _meet(node, centre, progress, max(ROOM_BYTES >> 2 * cuts, ROOM_BYTES_MIN))
+        raise RelayError("The connection to the centre is cut again and again.")
     except httpx2.HTTPError as error:
         raise _noted(node, centre, f"The centre cannot be reached ({type(error).__name__}).") from None
     except (KeysError, MessageError, FrameError) as error:
@@ -63,11 +68,11 @@ def relay(node: Node, progress: Callable[[Session], object] = lambda _: None) ->
         raise _noted(node, centre, str(error)) from None
 
 
-def _meet(node: Node, centre: Centre, progress: Callable[[Session], object]) -> Relayed:
+def _meet(node: Node, centre: Centre, progress: Callable[[Session], object], room: int) -> Relayed:
     if centre.secret:
         enrolling.introduce(node)
     session = Session(node, Other(centre.origin, centre.public_key, is_up=True), secrets.token_hex(8))
-    room, exchanges, idle = ROOM_BYTES_MIN, 0, 0
+    exchanges = idle = 0
     sent_bytes = received_bytes = 0
     answer: Message | None = None
     with httpx2.Client(
