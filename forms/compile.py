@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
-from forms import marks, odk_validate, pyxform_faults, refusal, sheet_checks, workbook, xform
+from forms import check_sheet, marks, odk_validate, pyxform_faults, refusal, sheet_checks, workbook, xform
 from forms.errors import Fault, FormError
 from forms.schema import FormSchema
 from forms.workbook import Workbook
@@ -85,11 +85,11 @@ def _convert(book: Workbook, stem: str) -> tuple[Any, list[str]]:
 def _definition(book: Workbook, stem: str) -> dict[str, Any]:
     """Return the workbook as pyxform takes it in memory."""
     definition: dict[str, Any] = {
-        "sheet_names": [sheet.name for sheet in book.values()],
+        "sheet_names": [sheet.name for name, sheet in book.items() if name != check_sheet.SHEET],
         "fallback_form_name": stem,
     }
     for name in workbook.SHEETS:
-        if sheet := book.get(name):
+        if name != check_sheet.SHEET and (sheet := book.get(name)):
             definition[name] = [dict(row.cells) for row in sheet.rows]
             definition[f"{name}_header"] = [dict.fromkeys(sheet.headers)] if sheet.headers else []
     return definition

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from forms import survey_rows
+from forms import check_sheet, survey_rows
 from forms.errors import Fault, FormError
 from forms.merge_rules import wrong_policy
 from forms.schema import Field, Flag, FormSchema, Node, Repeat
@@ -52,7 +52,7 @@ def collect(book: Workbook, schema: FormSchema) -> SheetMarks:
             found[kind][path] = _clean(kind, text)
     if faults:
         raise FormError(*faults)
-    return SheetMarks(found[FLAGS], found[MERGE], found[KEY])
+    return SheetMarks(found[FLAGS], found[MERGE], found[KEY], check_sheet.collect(book, schema))
 
 
 _COLUMN_FIX = "Use chapar::flags, chapar::merge, chapar::key or chapar::why."

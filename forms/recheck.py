@@ -82,8 +82,11 @@ class Recheck:
     def run(self, cells: Cells, now: datetime, stands: Stands) -> Rechecked:
         """Return what changes in these cells, and what breaks. now: aware; the time that relevance may ask for."""
         chance = random.Random(0)  # noqa: S311  (never asked: what speaks of chance is left alone)
-        environment = Environment(now, chance, self._form.instances, self._form.choice_labels)
-        return _Run(self, self._form, cells, environment).result(stands)
+        return _Run(self, self._form, cells, self.environment(now, chance)).result(stands)
+
+    def environment(self, now: datetime, chance: random.Random) -> Environment:
+        """Return what expressions may see besides the answers. now: aware."""
+        return Environment(now, chance, self._form.instances, self._form.choice_labels)
 
     def listed(self) -> Mapping[str, frozenset[str]]:
         """Return path → the answers that an attached list offers, of those that are here."""

@@ -200,6 +200,20 @@ class EntityDeclaration:
     properties: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A row of the sheet `checks`: what somebody should look at when it is true of a record.
+
+    expression: as in a sheet, `${size} > 20`. columns: names of the questions to clean; where the first one stands in a
+    repeat, each row is checked by itself.
+    """
+
+    id: str
+    description: str
+    expression: str
+    columns: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class FormSchema:
     """One version of one form.
@@ -218,6 +232,7 @@ class FormSchema:
     media: tuple[str, ...] = ()
     encrypted: bool = False
     entities: tuple[EntityDeclaration, ...] = ()
+    checks: tuple[Check, ...] = ()
 
     def walk(self) -> Iterator[Node]:
         """Yield every node, parents before children, in the form's order."""

@@ -28,7 +28,7 @@ from forms.tables import (
 
 SIZE_BYTES_MAX = 20_000_000
 """A form of 20,000 choices in four languages is an xlsx of 2 MB."""
-SHEETS = ("survey", "choices", "settings", "external_choices", "osm", "entities")
+SHEETS = ("survey", "choices", "settings", "external_choices", "osm", "entities", "checks")
 """The sheets that XLSForm knows."""
 FAULTS_MAX = 50
 """More faults of one kind help nobody: the person mends these and tries again."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lxml import etree
 
@@ -18,7 +19,7 @@ from forms import entities, xml
 from forms.errors import Fault, FormError
 from forms.itext import Texts, media_of
 from forms.lists import EXTERNAL_ITEMSETS, Lists, file_name, searched_file
-from forms.schema import ChoiceList, Field, FieldType, Flag, FormSchema, Group, Node, Repeat
+from forms.schema import Check, ChoiceList, Field, FieldType, Flag, FormSchema, Group, Node, Repeat
 
 ELEMENTS_MAX = 5_000_000
 """The choice lists of a country (40,000 settlements, four languages) stay below a million tags."""
@@ -50,11 +51,13 @@ class SheetMarks:
     """What a sheet says that its XForm cannot carry; stored beside it as JSON and read with `SheetMarks(**loaded)`.
 
     flags: path → letters (`RP`). merges: path → policy. keys: path of a repeat → name of the child that is its key.
+    checks: rows of the sheet `checks`, as `Check` has them.
     """
 
     flags: Mapping[str, str] = field(default_factory=dict)
     merges: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
+    checks: Sequence[Mapping[str, Any]] = ()
 
 
 NO_MARKS = SheetMarks()
@@ -78,7 +81,8 @@ def read(data: bytes, marks: SheetMarks = NO_MARKS) -> FormSchema:
         encrypted=any(part.get("base64RsaPublicKey") for part in form.model.iterchildren("{*}submission")),
     )
     _check(marks, schema)
-    return replace(schema, entities=entities.declared(form.root, schema))
+    checks = tuple(Check(**{**one, "columns": tuple(one["columns"])}) for one in marks.checks)
+    return replace(schema, entities=entities.declared(form.root, schema), checks=checks)
 
 
 def with_version(data: bytes, version: str) -> bytes:

@@ -402,6 +402,8 @@ def _seen(entries: Iterable[StoredEntry]) -> str:
 
 
 def _check(field: Field, text: str) -> None:
+    if any(sign < " " and sign not in "\t\n\r" for sign in text):
+        raise _WishError("wrong-type", "The new value holds a sign that no answer can hold.")
     try:
         values.read(field.type, field, text)
     except values.WrongTypeError as wrong:

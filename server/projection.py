@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, delete
 
 from forms.recheck import Recheck
 from server.merging import FormLine
+from server.quality import Checker
 from server.revisions import read_revision
 from server.store import (
     accounts,
@@ -27,6 +28,7 @@ from server.store import (
     datasets,
     entity_arrivals,
     erasures,
+    findings,
     form_states,
     forms,
     journal,
@@ -105,14 +107,15 @@ def step(engine: Engine, schemas: forms.Schemas) -> int | None:
 
 
 def join(engine: Engine, schemas: forms.Schemas) -> bool:
-    """Join one submission of so many revisions that no step waits for it; False when none is left.
+    """Join one submission of so many revisions that no step waits for it, or ask some records the checks of their form
+    again; False when none is left.
 
     It counts only if nothing came of it meanwhile. One that cannot be joined stays as it is shown.
     """
     with reading(engine) as connection:
         waiting = arrivals.find_unjoined(connection)
         if not waiting:
-            return False
+            return _ask_again(connection, engine, schemas)
         try:
             changes = arrivals.joined_apart(connection, waiting, _sources(connection, schemas))
         except STORE_TROUBLE:
@@ -128,13 +131,25 @@ def join(engine: Engine, schemas: forms.Schemas) -> bool:
     return True
 
 
+def _ask_again(connection: Connection, engine: Engine, schemas: forms.Schemas) -> bool:
+    """Ask some records the checks of their form again; False when none is left."""
+    place = findings.waiting(connection)
+    if place is None:
+        return False
+    sources = _sources(connection, schemas)
+    checker = Checker(sources.line(place[1]), partial(sources.logic, place[1]))
+    reached, page, rows = findings.next_page(connection, place[1], place[2], checker)
+    with writing(engine) as writer:
+        findings.turn_page(writer, place, reached, page, rows)
+    return True
+
+
 def join_by_lists(engine: Engine, schemas: forms.Schemas, digests: Collection[str]) -> None:
     """Derive again what was joined by forms that read lists of these SHA-256, whose bytes are here only now."""
     with writing(engine) as connection:
         position = journal.cursor(connection, CURSOR)
         for form in forms.list_reading(connection, digests):
-            for change in arrivals.joined_again(connection, form, _sources(connection, schemas), position):
-                change(connection)
+            _look_up_again(connection, schemas, form, position)
 
 
 def lag(engine: Engine) -> int:
@@ -285,6 +300,7 @@ def _project_form(
         records = list(journal.read_entries(connection, some).values())
         for change in _prepare_arrived(connection, schemas, records):
             change(connection)
+    _check_again(connection, schemas, form)
 
 
 def _project_media(
@@ -293,6 +309,16 @@ def _project_media(
     """Keep a form's file; what the form looks up in a list may be something else now."""
     forms.project_media(connection, record, detail)
     if detail["name"].endswith(forms.LISTS):
-        form = (record.project_id, detail["form_id"])
-        for change in arrivals.joined_again(connection, form, _sources(connection, schemas), record.position):
-            change(connection)
+        _look_up_again(connection, schemas, (record.project_id, detail["form_id"]), record.position)
+
+
+def _look_up_again(connection: Connection, schemas: forms.Schemas, form: FormKey, position: int) -> None:
+    """Derive again what looks things up in a form's lists."""
+    for change in arrivals.joined_again(connection, form, _sources(connection, schemas), position):
+        change(connection)
+    _check_again(connection, schemas, form)
+
+
+def _check_again(connection: Connection, schemas: forms.Schemas, form: FormKey) -> None:
+    if any(version.schema.checks for version in schemas.line(connection, *form).versions):
+        findings.ask_again(connection, form)

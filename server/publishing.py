@@ -237,7 +237,12 @@ def _form_fact(project_id: int, edition: Edition, judgement: Judgement) -> Fact:
         "form_id": schema.form_id,
         "version": schema.version,
         "name": schema.title,
-        "marks": {"flags": dict(marks.flags), "merges": dict(marks.merges), "keys": dict(marks.keys)},
+        "marks": {
+            "flags": dict(marks.flags),
+            "merges": dict(marks.merges),
+            "keys": dict(marks.keys),
+            **({"checks": list(marks.checks)} if marks.checks else {}),
+        },
         "sheet_sha256": edition.sheet_sha256,
         "sheet_name": edition.sheet_name,
         "renames": dict(judgement.renames),

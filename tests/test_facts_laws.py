@@ -38,6 +38,9 @@ SLOTS = """
 |          | type      | name     | label | chapar::flags |
 |          | text      | slot     | Slot  | D             |
 |          | integer   | count    | Count |               |
+| checks   |           |            |                  |
+|          | check_id  | check      | columns_to_clean |
+|          | late      | ${count} > 3 | count          |
 | settings |           |          |       |
 |          | form_title | form_id | version |
 |          | Slots     | slots    | 1     |

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from server import bulk_cleaning, cleaning, cleaning_exchange
 from server.api.cleaning_json import describe_faults, describe_log, describe_plan
 from server.api.deps import ActorDep, NodeDep, admit, get_form
+from server.api.findings_json import describe_findings
 from server.api.forms import read_body
 from server.bulk_cleaning import Edit
 from server.cleaning import Wish
@@ -220,6 +222,43 @@ def export_log(
         node, (project_id, form_id), dialect, personal=_sees_all(actor, project_id)
     )
     return Response(files[removed], media_type="text/csv; charset=utf-8")
+
+
+@router.get("/checks")
+def list_findings(
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    form_id: str,
+    checkId: str = "",  # noqa: N803
+    after: str = "",
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
+) -> dict[str, Any]:
+    """List the checks of the form's sheet and a page of what they found, what was received first first.
+
+    after: the `position` of the last seen. To decide a finding, enter lines with its `checkId`.
+    """
+    admit(node, actor, Action.READ_SUBMISSIONS, project_id)
+    get_form(node, project_id, form_id)
+    return describe_findings(
+        node,
+        (project_id, form_id),
+        after=_place(after),
+        limit=limit,
+        check_id=checkId,
+        personal=_sees_all(actor, project_id),
+    )
+
+
+def _place(text: str) -> tuple[int, str, str, str] | None:
+    if not text:
+        return None
+    try:
+        stamp, *names = orjson.loads(text)
+        instance_id, check_id, cell = map(str, names)
+        return int(stamp), instance_id, check_id, cell
+    except (ValueError, TypeError):
+        raise Problem(400.1, "“after” is the `position` of a finding.") from None
 
 
 def _entered(batch: str, plan: cleaning.Plan) -> dict[str, Any]:

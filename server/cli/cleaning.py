@@ -115,6 +115,33 @@ def export_log(
     tell({"files": list(map(str, written))}, "\n".join(map(str, written)), as_json=as_json)
 
 
+@app.command("checks")
+def checks(
+    form: Form,
+    check: Annotated[str, typer.Option(help="Only what this check found.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    personal: Personal = False,
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """Tell what the checks of the form's sheet found, and what somebody has decided about."""
+    from server.api.findings_json import describe_findings
+
+    with opened(data) as node:
+        node.catch_up()
+        found = describe_findings(
+            node, (project, form), after=None, limit=limit, check_id=check, personal=personal
+        )
+    lines = [f"{one['checkId']}: {one['count']}  {one['description']}" for one in found["checks"]]
+    lines += [
+        f"{one['state']:<7}  {one['checkId']}  {one['instanceId']}  "
+        + ", ".join(f"{cell}={'(hidden)' if text is None else text}" for cell, text in one["answers"].items())
+        for one in found["findings"]
+    ]
+    tell(found, "\n".join(lines) or "The form's sheet has no checks.", as_json=as_json)
+
+
 @app.command("undo")
 def undo(
     form: Form,

@@ -15,7 +15,8 @@ from sqlalchemy import Connection, delete, or_, select, update
 from forms.recheck import Recheck
 from server import merging
 from server.merging import REMEMBERED_MAX, FormLine, Read
-from server.store import arrival_rows, conflicts, key_conflicts, quarantine, reviews, tallies
+from server.quality import Checker
+from server.store import arrival_rows, conflicts, findings, key_conflicts, quarantine, reviews, tallies
 from server.store.arrival_rows import Files, NewRevision
 from server.store.dialect import insert_earliest, insert_ignore, upsert
 from server.store.journal import Record
@@ -210,6 +211,9 @@ def _changes_of_form(
         partial(upsert, table=unjoined, rows=waiting),
         partial(conflicts.replace, form=form, roots=contested | gone, rows=contests),
         partial(key_conflicts.refresh, form=form, keys=keys),
+        *findings.changes(
+            form, upserts, gone, lambda: Checker(sources.line(form), partial(sources.logic, form))
+        ),
     ]
 
 

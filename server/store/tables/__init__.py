@@ -16,6 +16,7 @@ from server.store.tables import (
     entities,
     erasures,
     facts,
+    findings,
     forms,
     posts,
     relay,
@@ -30,6 +31,7 @@ __all__ = [
     "entities",
     "erasures",
     "facts",
+    "findings",
     "forms",
     "posts",
     "relay",
@@ -74,6 +76,7 @@ review = SQLModel.metadata.tables["review"]
 comment = SQLModel.metadata.tables["comment"]
 distinction = SQLModel.metadata.tables["distinction"]
 key_conflict = SQLModel.metadata.tables["key_conflict"]
+finding = SQLModel.metadata.tables["finding"]
 cleaning_entry = SQLModel.metadata.tables["cleaning_entry"]
 erased = SQLModel.metadata.tables["erased"]
 dropped_blob = SQLModel.metadata.tables["dropped_blob"]
@@ -108,6 +111,7 @@ STATE = (
     distinction,
     key_conflict,
     cleaning_entry,
+    finding,
     erased,
     erasing,
     app_user,
