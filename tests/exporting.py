@@ -153,3 +153,10 @@ def made(node: Node, form: str, folder: Path, wanted: Format, **options: object)
     path = folder / f"{form}.{wanted.value}"
     make(node, setup.PROJECT_ID, form, replace(Options(format=wanted), **options), path)
     return path
+
+
+def unzipped(path: Path) -> Path:
+    folder = path.with_suffix(".d")
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    return folder

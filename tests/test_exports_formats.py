@@ -16,7 +16,7 @@ import duckdb
 import openpyxl
 import pandas as pd
 import pytest
-from exporting import FAMILY, NASTY, TEXTS, made, publish_sheet, store, xml
+from exporting import FAMILY, NASTY, TEXTS, made, publish_sheet, store, unzipped, xml
 
 from server import setup
 from server.exports.names import unlike
@@ -64,13 +64,6 @@ def typed(node: Node) -> Node:
     publish_sheet(node, TYPED)
     store(node, xml("typed", 1, ONE), xml("typed", 2, "<words/>"))
     return node
-
-
-def unzipped(path: Path) -> Path:
-    folder = path.with_suffix(".d")
-    with zipfile.ZipFile(path) as archive:
-        archive.extractall(folder)
-    return folder
 
 
 def store_texts(node: Node, texts: list[str]) -> None:

@@ -17,7 +17,7 @@ Turn = Callable[[Cells, Cells], Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A table to be written. name: of its file, without ending. rows: how many. seen: of each column's source.
+    """A table to be written. name: of its file, without ending. rows: how many. seen: of each column's source. language: of its labels.
 
     pages: yields the rows, in the columns' order, from the start each time. chunks: instead of pages, the rows as CSV.
     """
@@ -26,6 +26,7 @@ class Frame:
     variables: tuple[Variable, ...]
     rows: int
     seen: tuple[Seen, ...]
+    language: str
     pages: Callable[[], Iterator[list[Row]]]
     chunks: Callable[[], Iterator[bytes]] | None = None
 
@@ -41,11 +42,14 @@ def watch(spool: Spool, options: Options) -> None:
         spool.watch(lambda one: one.column is not None, Seen.fill)
     if options.split:
         spool.watch(lambda one: one.is_multiple, Seen.choose)
+    if options.format.is_labelled:
+        spool.watch(lambda _: True, Seen.measure)
+        spool.watch(lambda one: one.is_single, Seen.answer)
     if options.format.is_typed:
         spool.watch(lambda one: one.kind is not Kind.TEXT, Seen.fit)
 
 
-def frame(spool: Spool, options: Options) -> Frame:
+def frame(spool: Spool, options: Options, language: str) -> Frame:
     """Return a table in the shape that the options ask for."""
     found: list[tuple[Variable, Seen, Turn | None]] = []
     for seen in spool.seen:
@@ -64,7 +68,7 @@ def frame(spool: Spool, options: Options) -> Frame:
         status = next((seen.variable.source for seen in spool.seen if seen.variable.title == "Status"), None)
         pages = partial(_shaped, spool.pages, turns, status)
     chunks = spool.chunks if spool.is_csv else None
-    return Frame(spool.name, shaped, spool.rows, tuple(seen for _, seen, _ in found), pages, chunks)
+    return Frame(spool.name, shaped, spool.rows, tuple(seen for _, seen, _ in found), language, pages, chunks)
 
 
 def _shaped(

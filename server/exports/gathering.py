@@ -92,4 +92,4 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
             found.wanted.writelines(orjson.dumps([one.path, one.sha256]) + b"\n" for one in page.media)
         advance(len(page.rows[0]))
     found.quarantined = len(quarantine.list_quarantined(connection, *form))
-    found.frames = tuple(frame(spool, scope.options) for spool in spools)
+    found.frames = tuple(frame(spool, scope.options, scope.language) for spool in spools)

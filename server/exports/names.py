@@ -50,7 +50,7 @@ def _marked(plain: str, name: str) -> str:
     return f"{path.stem}-{hashlib.sha256(name.encode()).hexdigest()[:8]}{path.suffix}"
 
 
-def unlike(names: Iterable[str], length_max: int | None = None) -> list[str]:
+def unlike(names: Iterable[str], length_max: int | None = None, sign: str = "~") -> list[str]:
     """Return the names, cut to a length, those that differ from an earlier one in capitals only with `~2`, `~3`, …"""
     given: list[str] = []
     taken: set[str] = set()
@@ -58,7 +58,7 @@ def unlike(names: Iterable[str], length_max: int | None = None) -> list[str]:
         plain, times = name[:length_max], 1
         while plain.casefold() in taken:
             times += 1
-            mark = f"~{times}"
+            mark = f"{sign}{times}"
             plain = name[: None if length_max is None else length_max - len(mark)] + mark
         taken.add(plain.casefold())
         given.append(plain)

@@ -13,6 +13,8 @@ class Format(StrEnum):
     CSV = "csv"
     XLSX = "xlsx"
     PARQUET = "parquet"
+    SAV = "sav"
+    DTA = "dta"
     GEOJSON = "geojson"
     SQLITE = "sqlite"
 
@@ -20,6 +22,11 @@ class Format(StrEnum):
     def is_typed(self) -> bool:
         """Whether columns have types."""
         return self is not Format.CSV
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it is for statisticians: numbers for answers, and labels for numbers."""
+        return self in (Format.SAV, Format.DTA)
 
     @property
     def is_one_file(self) -> bool:
@@ -39,7 +46,8 @@ class View(StrEnum):
 class Options:
     """One export's options; those left out give what `docs/exports.md` promises of a plain export.
 
-    as_of: ISO 8601, the moment whose state is exported; "" for now. personal: with the questions flagged P, S or G. filter: as ODK Central's `$filter`, "" for all records.
+    as_of: ISO 8601, the moment whose state is exported; "" for now. labels: a language of the form, to give labels instead of
+    names; in labelled formats only the language of their labels. personal: with the questions flagged P, S or G. filter: as ODK Central's `$filter`, "" for all records.
     split: a select_multiple gives a column of 0 and 1 for each choice too. group_paths: False leaves the groups out of the
     titles. deleted_fields: False gives only what the newest version asks. empty_columns: False leaves out questions that
     nobody answered.
@@ -48,6 +56,7 @@ class Options:
     format: Format = Format.CSV
     view: View = View.MERGED
     as_of: str = ""
+    labels: str = ""
     personal: bool = False
     filter: str = ""
     split: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -21,7 +22,7 @@ from server.store.forms import Schemas
 class Scope:
     """What is exported: a form as it stood when the journal had come to `cut_off`.
 
-    versions: name and SHA-256 of each that was published, oldest first. languages: of any of them.
+    versions: name and SHA-256 of each that was published, oldest first. languages: of any of them. language: that of labels.
     """
 
     project_id: int
@@ -30,6 +31,7 @@ class Scope:
     layout: Layout
     versions: tuple[tuple[str, str], ...]
     languages: tuple[str, ...]
+    language: str
     cut_off: int
     schemas: Schemas
 
@@ -54,5 +56,16 @@ def open_scope(connection: Connection, node: Node, project_id: int, form_id: str
     published = forms.list_versions(connection, project_id, form_id)
     names = tuple((one.version, one.sha256) for one in published)
     languages = tuple({name: None for one in reversed(versions) for name in one.schema.languages})
+    language = _language(languages, options.labels)
     cut_off = journal.cursor(connection, projection.CURSOR)
-    return Scope(project_id, form_id, options, found, names, languages, cut_off, node.schemas)
+    return Scope(project_id, form_id, options, found, names, languages, language, cut_off, node.schemas)
+
+
+def _language(languages: Sequence[str], wanted: str) -> str:
+    """Return the language that a name or code means: `Farsi (fa)` for `fa`. Raises Problem 400.1."""
+    if not wanted:
+        return languages[0]
+    for name in languages:
+        if wanted.casefold() in (name.casefold(), name.rpartition("(")[2].rstrip(")").casefold()):
+            return name
+    raise Problem(400.1, f"The form has no labels in that language, but in: {', '.join(languages)}.")

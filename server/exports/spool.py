@@ -38,7 +38,7 @@ class Seen:
     """What is known of a column's answers.
 
     is_filled: somebody answered. fits: all can be read as the kind of the column. bytes_max: of the longest, in UTF-8.
-    choices: those given, of a select_multiple.
+    choices: those given, of a select.
     """
 
     def __init__(self, variable: Variable) -> None:
@@ -57,6 +57,9 @@ class Seen:
 
     def measure(self, cells: Cells) -> None:
         self.bytes_max = max(self.bytes_max, *(len(cell.encode()) for cell in cells))
+
+    def answer(self, cells: Cells) -> None:
+        self.choices.update(cells)
 
     def choose(self, cells: Cells) -> None:
         self.choices.update(*map(str.split, set(cells)))

@@ -70,6 +70,14 @@ class Variable:
         """The question as the newest version that has it asks it."""
         return self.column.asked[0] if self.column else None
 
+    def told(self, language: str) -> str:
+        """Return what the column is, in a language: of a split select_multiple its choice too."""
+        words = said(self.label, language) or self.meaning or self.title
+        if not self.part:
+            return words
+        choice = self.choices.get(self.part)
+        return f"{words}: {said(choice.label, language) if choice else self.part}"
+
     @property
     def label(self) -> Text:
         """The question's words by language."""
@@ -81,6 +89,14 @@ class Variable:
         return not self.part and self.field is not None and self.field.type is FieldType.SELECT_MULTIPLE
 
     @property
+    def is_single(self) -> bool:
+        """Whether each answer is one choice of a list that stands in the form."""
+        asked = self.column.asked if self.column else ()
+        return bool(asked) and all(
+            field.type is FieldType.SELECT_ONE and field.choices and field.choices.choices for field in asked
+        )
+
+    @property
     def choices(self) -> dict[str, Choice]:
         """The answers that any version's list offers, by name, the newest version's first."""
         found: dict[str, Choice] = {}
@@ -88,6 +104,11 @@ class Variable:
             for choice in field.choices.choices if field.choices else ():
                 found.setdefault(choice.name, choice)
         return found
+
+
+def said(text: Text, language: str) -> str:
+    """Return a text in a language, or in one that it has; "" for none."""
+    return text.get(language) or text.get("default") or next(filter(None, text.values()), "")
 
 
 def variables(table: Table) -> tuple[Variable, ...]:

@@ -14,12 +14,14 @@ from server.exports.names import safe_name
 from server.exports.options import Format
 from server.exports.rows import csv_bytes
 from server.exports.sinks import Output, Sink
-from server.exports.writers import csv, geojson, parquet, sqlite, xlsx
+from server.exports.writers import csv, dta, geojson, parquet, sav, sqlite, xlsx
 from server.progress import Report, unseen
 
 WRITERS: dict[Format, Callable[[Frame, Output], None]] = {
     Format.CSV: csv.write,
     Format.PARQUET: parquet.write,
+    Format.SAV: sav.write,
+    Format.DTA: dta.write,
     Format.GEOJSON: geojson.write,
 }
 """Formats with a file for each table."""
