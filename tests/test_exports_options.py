@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from exporting import FAMILY, FAMILY_ONE, exported_with, publish_sheet, store, xml, zipped_with
+from exporting import FAMILY, FAMILY_ONE, exported_with, made, publish_sheet, store, xml, zipped_with
 from sqlalchemy import text
 
 from server.exports.conditions import condition
 from server.exports.layout import ROOT_AFTER
-from server.exports.options import Options
+from server.exports.options import Format, Options, Profile
 from server.node import Node
 from server.problems import Problem
 from server.store.engine import reading, writing
@@ -178,3 +178,75 @@ def test_the_codebook_explains_every_column_and_choice(family: Node) -> None:
     needs = book[book["column"] == "needs"]
     assert needs["choice"].tolist() == ["", "food", "shelter"]
     assert needs["label::default"].tolist() == ["What?", "Food", "Shelter"]
+
+
+LABELLED = """
+| survey |
+| | type | name | label::English (en) | label::Farsi (fa) |
+| | begin_group | g | G | |
+| | select_one yn | consent | Consent | رضایت |
+| | select_multiple need | needs | Needs | نیازها |
+| | select_one_from_file places.csv | place | Place | جا |
+| | end_group | | | |
+| | date | shift_date | Day | روز |
+| | dateTime | seen | Seen | Seen |
+| | integer | n_f_0_4 | Girls | دختران |
+| | geopoint | post | Post | پاسگاه |
+| choices |
+| | list_name | name | label::English (en) | label::Farsi (fa) |
+| | yn | yes | Yes | بله |
+| | need | food | Food | غذا |
+| | need | water | Water | آب |
+| settings |
+| | form_id | version |
+| | labelled | 1 |
+"""
+ANSWERS = (
+    "<g><consent>yes</consent><needs>water food other</needs><place>herat</place></g>"
+    "<shift_date>2026-03-21</shift_date><seen>2026-03-20T23:30:00.000+03:30</seen><n_f_0_4>3</n_f_0_4>"
+)
+
+
+@pytest.fixture
+def labelled(node: Node) -> Node:
+    publish_sheet(node, LABELLED)
+    store(node, xml("labelled", 1, ANSWERS), xml("labelled", 2, "<g><consent>maybe</consent></g>"))
+    return node
+
+
+def test_labels_stand_for_names_in_titles_and_answers(labelled: Node) -> None:
+    read = table(zipped_with(labelled, "labelled", Options(labels="fa", split=True)), "labelled.csv")
+    assert read["رضایت"].tolist() == ["بله", "maybe"]
+    assert read["نیازها"].tolist() == ["آب; غذا; other", ""]
+    assert read["نیازها: آب"].tolist() == ["1", "0"]
+    assert read["جا"].tolist() == ["herat", ""]
+    assert {"KEY", "SubmissionDate", "پاسگاه: Latitude"} <= set(read)
+
+
+def test_dates_stand_in_the_solar_hijri_calendar_beside_the_others(labelled: Node) -> None:
+    store(labelled, xml("labelled", 3, "<shift_date>1404-13-41</shift_date>"))
+    read = table(zipped_with(labelled, "labelled", Options(solar=True)), "labelled.csv")
+    assert read["shift_date"].tolist() == ["2026-03-21", "", "1404-13-41"]
+    assert read["shift_date-SolarHijri"].tolist() == ["1405-01-01", "", ""]
+    assert read["seen-SolarHijri"].tolist() == ["1404-12-29", "", ""]
+    assert list(read).index("shift_date-SolarHijri") == list(read).index("shift_date") + 1
+
+
+def test_hxl_tags_stand_under_the_titles(labelled: Node, tmp_path: Path) -> None:
+    read = table(zipped_with(labelled, "labelled", Options(hxl=True)), "labelled.csv")
+    tags = dict(zip(read, read.iloc[0], strict=True))
+    assert tags["shift_date"] == "#date+reported"
+    assert tags["n_f_0_4"] == "#affected+f+infants+age0_4"
+    assert (tags["post-Latitude"], tags["g-needs"]) == ("#geo+lat", "")
+    assert len(read) == 3
+    book = pd.read_excel(made(labelled, "labelled", tmp_path, Format.XLSX, hxl=True))
+    assert book["n_f_0_4"].tolist()[:2] == ["#affected+f+infants+age0_4", 3]
+    with pytest.raises(Problem, match="HXL"):
+        made(labelled, "labelled", tmp_path, Format.PARQUET, hxl=True)
+
+
+def test_surveycto_s_names_and_order(labelled: Node) -> None:
+    read = table(zipped_with(labelled, "labelled", Options(profile=Profile.SURVEYCTO)), "labelled.csv")
+    assert list(read)[:3] == ["SubmissionDate", "consent", "needs"]
+    assert list(read)[-4:] == ["instanceID", "formdef_version", "review_status", "KEY"]
+    assert read["instanceID"].tolist() == read["KEY"].tolist() == ["uuid:1", "uuid:2"]

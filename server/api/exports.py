@@ -14,7 +14,7 @@ from server.etags import known_etags
 from server.exports import jobs
 from server.exports.archive import Download, download_table, download_zip
 from server.exports.names import safe_name
-from server.exports.options import Format, Options, View
+from server.exports.options import Format, Options, Profile, View
 from server.exports.prepared import Job
 from server.node import Node
 from server.permissions import Action, Actor
@@ -39,6 +39,10 @@ def read_options(
     group_paths: Annotated[bool, Query(alias="groupPaths")] = True,
     deleted_fields: Annotated[bool, Query(alias="deletedFields")] = True,
     empty_columns: Annotated[bool, Query(alias="emptyColumns")] = True,
+    labels: Annotated[str, Query(max_length=255)] = "",
+    profile: Profile = Profile.ODK,
+    hxl: bool = False,
+    solar: bool = False,
 ) -> Options:
     """Return what the query asks for, in ODK Central's words where it has them."""
     return Options(
@@ -50,6 +54,10 @@ def read_options(
         group_paths=group_paths,
         deleted_fields=deleted_fields,
         empty_columns=empty_columns,
+        labels=labels,
+        profile=profile,
+        hxl=hxl,
+        solar=solar,
     )
 
 

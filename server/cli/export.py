@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from server.cli.common import Data, Json, Project, opened, tell
-from server.exports.options import Format, Options, View
+from server.exports.options import Format, Options, Profile, View
 
 
 def export(
@@ -42,6 +42,16 @@ def export(
     empty_columns: Annotated[
         bool, typer.Option("--empty-columns/--no-empty-columns", help="Also questions that nobody answered.")
     ] = True,
+    labels: Annotated[
+        str, typer.Option("--labels", help="Labels instead of names, in this language: fa.")
+    ] = "",
+    profile: Annotated[
+        Profile, typer.Option("--profile", help="Whose column names and order.")
+    ] = Profile.ODK,
+    hxl: Annotated[
+        bool, typer.Option("--hxl", help="A row of HXL tags under the titles (csv, xlsx).")
+    ] = False,
+    solar: Annotated[bool, typer.Option("--solar", help="Dates in the Solar Hijri calendar too.")] = False,
     data: Data = None,
     project: Project = 1,
     as_json: Json = False,
@@ -60,6 +70,10 @@ def export(
         group_paths=group_paths,
         deleted_fields=deleted_fields,
         empty_columns=empty_columns,
+        labels=labels,
+        profile=profile,
+        hxl=hxl,
+        solar=solar,
     )
     with opened(data) as node, bars() as report:
         done = export_form(node, project, form, out, options, media=media, report=report)

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from server.exports.options import Format, Options
+from server.exports.hxl import tag
+from server.exports.names import unlike
+from server.exports.options import Options, Profile
 from server.exports.rows import Row
 from server.exports.spool import Cells, Seen, Spool
+from server.exports.turns import Turn, chooser, labeller, solar
 from server.exports.variables import Kind, Variable
 
-Turn = Callable[[Cells, Cells], Iterable[str]]
-"""Makes a column's cells of those it comes from; the other cells tell of each row why it shows no answers."""
+SOLAR = "SolarHijri"
+
+Shaped = tuple[Variable, Seen, Turn | None]
+"""A column as it is written, what is known of the one it comes from, and how it is made of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A table to be written. name: of its file, without ending. rows: how many. seen: of each column's source. language: of its labels.
+    """A table to be written. name: of its file, without ending. rows: how many. seen: of each column's source.
 
+    language: of its labels. heads: the titles and, on request, HXL tags.
     pages: yields the rows, in the columns' order, from the start each time. chunks: instead of pages, the rows as CSV.
     """
 
@@ -27,13 +33,21 @@ class Frame:
     rows: int
     seen: tuple[Seen, ...]
     language: str
+    heads: tuple[Row, ...]
     pages: Callable[[], Iterator[list[Row]]]
     chunks: Callable[[], Iterator[bytes]] | None = None
 
 
 def is_plain(options: Options) -> bool:
     """Return whether the rows are written as they are read."""
-    return options.format is Format.CSV and not options.split and options.empty_columns
+    return options == Options(
+        personal=options.personal,
+        view=options.view,
+        as_of=options.as_of,
+        filter=options.filter,
+        group_paths=options.group_paths,
+        deleted_fields=options.deleted_fields,
+    )
 
 
 def watch(spool: Spool, options: Options) -> None:
@@ -50,25 +64,66 @@ def watch(spool: Spool, options: Options) -> None:
 
 
 def frame(spool: Spool, options: Options, language: str) -> Frame:
-    """Return a table in the shape that the options ask for."""
-    found: list[tuple[Variable, Seen, Turn | None]] = []
-    for seen in spool.seen:
-        one = seen.variable if seen.fits else replace(seen.variable, kind=Kind.TEXT)
-        if not options.empty_columns and one.column and not seen.is_filled:
-            continue
-        found.append((one, seen, None))
-        if options.split and one.is_multiple:
-            for choice in sorted(seen.choices):
-                part = replace(one, title=f"{one.title}/{choice}", kind=Kind.INTEGER, part=choice)
-                found.append((part, seen, _chooser(choice)))
+    """Return a table in the shape that the options ask for. language: of labels."""
+    found = [shaped for seen in spool.seen for shaped in _columns(seen, options, language)]
+    found = PROFILES[options.profile](found)
     shaped = tuple(one for one, _, _ in found)
+    if options.tells_labels:
+        titles = unlike(one.told(language) if one.column else one.title for one in shaped)
+        shaped = tuple(replace(one, title=title) for one, title in zip(shaped, titles, strict=True))
     pages = spool.pages
-    if [one.title for one in shaped] != [seen.variable.title for seen in spool.seen]:
-        turns = [(one.source, turn) for one, _, turn in found]
+    turns = [(one.source, turn) for one, _, turn in found]
+    if turns != [(place, None) for place in range(len(spool.seen))]:
         status = next((seen.variable.source for seen in spool.seen if seen.variable.title == "Status"), None)
         pages = partial(_shaped, spool.pages, turns, status)
-    chunks = spool.chunks if spool.is_csv else None
-    return Frame(spool.name, shaped, spool.rows, tuple(seen for _, seen, _ in found), language, pages, chunks)
+    return Frame(
+        name=spool.name,
+        variables=shaped,
+        rows=spool.rows,
+        seen=tuple(seen for _, seen, _ in found),
+        language=language,
+        heads=tuple([[one.title for one in shaped], [tag(one) for one in shaped]][: 1 + options.hxl]),
+        pages=pages,
+        chunks=spool.chunks if spool.is_csv else None,
+    )
+
+
+def _columns(seen: Seen, options: Options, language: str) -> Iterator[Shaped]:
+    """Yield what becomes of a column as read: itself, then what is made of it."""
+    one = seen.variable if seen.fits else replace(seen.variable, kind=Kind.TEXT)
+    if not options.empty_columns and one.column and not seen.is_filled:
+        return
+    yield one, seen, labeller(one, language) if options.tells_labels else None
+    if options.split and one.is_multiple:
+        for choice in sorted(seen.choices):
+            part = replace(one, title=f"{one.title}/{choice}", kind=Kind.INTEGER, part=choice)
+            yield part, seen, chooser(choice)
+    if options.solar and seen.variable.kind in (Kind.DATE, Kind.DATETIME):
+        yield replace(one, title=f"{one.title}-{SOLAR}", kind=Kind.TEXT, part=SOLAR), seen, solar
+
+
+def _surveycto(columns: list[Shaped]) -> list[Shaped]:
+    """SurveyCTO's names and order of what no question asks. Source: its documentation of exported data."""
+    by_title = {one.title: (one, seen, turn) for one, seen, turn in columns}
+    found = [
+        shaped
+        for shaped in columns
+        if shaped[0].column and shaped[0].title not in ("meta-instanceID", "instanceID")
+    ]
+    if "SubmissionDate" in by_title:
+        solar_too = [shaped for shaped in columns if shaped[0].title.startswith("SubmissionDate")]
+        found = [*solar_too, *found]
+        named = {"KEY": "instanceID", "FormVersion": "formdef_version", "ReviewState": "review_status"}
+        for title, other in named.items():
+            one, seen, turn = by_title[title]
+            found.append((replace(one, title=other), seen, turn))
+    return [*found, *(by_title[title] for title in ("PARENT_KEY", "KEY") if title in by_title)]
+
+
+PROFILES: dict[Profile, Callable[[list[Shaped]], list[Shaped]]] = {
+    Profile.ODK: lambda columns: columns,
+    Profile.SURVEYCTO: _surveycto,
+}
 
 
 def _shaped(
@@ -79,15 +134,3 @@ def _shaped(
         sealed = [""] * len(rows) if status is None else columns[status]
         shaped = [turn(columns[source], sealed) if turn else columns[source] for source, turn in turns]
         yield list(map(list, zip(*shaped, strict=True)))
-
-
-def _chooser(choice: str) -> Turn:
-    """1 where the choice was given, 0 elsewhere. Source: ODK Central's `splitSelectMultiples`."""
-
-    def choose(cells: Cells, sealed: Cells) -> Iterable[str]:
-        return (
-            "" if closed else "1" if choice in cell.split() else "0"
-            for cell, closed in zip(cells, sealed, strict=True)
-        )
-
-    return choose

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from forms.lineage import FORM, Version, trace
 from forms.schema import Field, FieldType, FormSchema, Node, Repeat
-from server.exports.options import PLAIN, Options
+from server.exports.options import PLAIN, Options, Profile
 from server.permissions import PROTECTED
 
 AUDIT = "/meta/audit"
@@ -151,7 +151,7 @@ def _tables(
                 names.setdefault(one, node.name)
             elif one not in hidden:
                 path = node.path.removeprefix(f"{around}/").replace("/", "-")
-                title = path if options.group_paths else node.name
+                title = path if options.group_paths and options.profile is Profile.ODK else node.name
                 own = columns[found[around] if around else FORM]
                 own.setdefault(one, Column(one, title, tuple(asked[one]), _is_point(asked[one])))
     suffixes = _suffixes(names)

@@ -42,6 +42,13 @@ class View(StrEnum):
     CLEAN = "clean"
 
 
+class Profile(StrEnum):
+    """Whose column names and order scripts expect."""
+
+    ODK = "odk"
+    SURVEYCTO = "surveycto"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """One export's options; those left out give what `docs/exports.md` promises of a plain export.
@@ -50,7 +57,8 @@ class Options:
     names; in labelled formats only the language of their labels. personal: with the questions flagged P, S or G. filter: as ODK Central's `$filter`, "" for all records.
     split: a select_multiple gives a column of 0 and 1 for each choice too. group_paths: False leaves the groups out of the
     titles. deleted_fields: False gives only what the newest version asks. empty_columns: False leaves out questions that
-    nobody answered.
+    nobody answered. profile: SurveyCTO's leaves the groups out. hxl: a row of HXL tags under the titles, in CSV and XLSX.
+    solar: beside each date another column with it in the Solar Hijri calendar.
     """
 
     format: Format = Format.CSV
@@ -63,6 +71,14 @@ class Options:
     group_paths: bool = True
     deleted_fields: bool = True
     empty_columns: bool = True
+    profile: Profile = Profile.ODK
+    hxl: bool = False
+    solar: bool = False
+
+    @property
+    def tells_labels(self) -> bool:
+        """Whether titles and answers are labels: labelled formats have both."""
+        return bool(self.labels) and not self.format.is_labelled
 
     def as_json(self) -> dict[str, Any]:
         """All options by name."""

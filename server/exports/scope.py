@@ -11,7 +11,7 @@ from server import projection
 from server.exports.conditions import condition
 from server.exports.layout import Layout, Table, layout
 from server.exports.names import safe_name
-from server.exports.options import Options
+from server.exports.options import Format, Options
 from server.node import Node
 from server.problems import Problem
 from server.store import forms, journal
@@ -47,6 +47,8 @@ class Scope:
 
 def open_scope(connection: Connection, node: Node, project_id: int, form_id: str, options: Options) -> Scope:
     """Return what there is to export. Raises Problem 404.1 for a form that was never published, and those of a filter."""
+    if options.hxl and options.format not in (Format.CSV, Format.XLSX):
+        raise Problem(400.1, "A row of HXL tags is for csv and xlsx: other formats have types.")
     if options.filter:
         condition(options.filter)
     versions = forms.read_versions(connection, node.schemas, project_id, form_id)

@@ -49,14 +49,13 @@ def write(frames: Sequence[Frame], others: Mapping[str, Texts], output: Output) 
     """
     book = _Book(output)
     for one in frames:
-        titles = [variable.title for variable in one.variables]
-        book.add(one.name, titles, one.pages(), [_drawing(variable.kind) for variable in one.variables])
+        book.add(one.name, one.heads, one.pages(), [_drawing(variable.kind) for variable in one.variables])
     for name, rows in others.items():
         header, *body = rows
-        book.add(name, header, iter([list(map(list, body))]), [_texts] * len(header))
+        book.add(name, [header], iter([list(map(list, body))]), [_texts] * len(header))
     if book.cut:
         told = [str(book.cut)]
-        book.add("cut", [f"texts cut at {CELL_MAX} characters"], iter([[told]]), [_numbers])
+        book.add("cut", [[f"texts cut at {CELL_MAX} characters"]], iter([[told]]), [_numbers])
     book.close()
 
 
@@ -67,18 +66,18 @@ class _Book:
         self._names: list[str] = []
 
     def add(
-        self, name: str, titles: Sequence[str], pages: Iterator[list[Row]], draws: Sequence[Draw]
+        self, name: str, heads: Sequence[Sequence[str]], pages: Iterator[list[Row]], draws: Sequence[Draw]
     ) -> None:
         """Write a table into as many sheets as it takes."""
         rows: list[Row] = []
         while True:
             self._names.append(name)
             with self._archive.open(_entry(f"xl/worksheets/sheet{len(self._names)}.xml"), "w") as sheet:
-                frozen = '<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>'
+                frozen = f'<pane ySplit="{len(heads)}" topLeftCell="A{len(heads) + 1}" activePane="bottomLeft" state="frozen"/>'
                 view = f'<sheetViews><sheetView workbookViewId="0">{frozen}</sheetView></sheetViews>'
-                head = "".join(self._checked([titles], [_texts] * len(titles)))
+                head = "".join(self._checked(heads, [_texts] * len(heads[0])))
                 sheet.write(f'{DECLARATION}<worksheet xmlns="{MAIN}">{view}<sheetData>{head}'.encode())
-                room = ROWS_MAX - 1
+                room = ROWS_MAX - len(heads)
                 while room and (rows or (rows := next(pages, []))):
                     now, rows = rows[:room], rows[room:]
                     sheet.write("".join(self._checked(now, draws)).encode())
