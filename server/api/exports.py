@@ -43,6 +43,9 @@ def read_options(
     profile: Profile = Profile.ODK,
     hxl: bool = False,
     solar: bool = False,
+    recipient: Annotated[str, Query(max_length=255)] = "",
+    bands: Annotated[str, Query(max_length=2000)] = "",
+    keys: Annotated[str, Query(max_length=2000)] = "",
 ) -> Options:
     """Return what the query asks for, in ODK Central's words where it has them."""
     return Options(
@@ -58,6 +61,9 @@ def read_options(
         profile=profile,
         hxl=hxl,
         solar=solar,
+        recipient=recipient,
+        bands=bands,
+        keys=keys,
     )
 
 

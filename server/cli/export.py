@@ -52,6 +52,16 @@ def export(
         bool, typer.Option("--hxl", help="A row of HXL tags under the titles (csv, xlsx).")
     ] = False,
     solar: Annotated[bool, typer.Option("--solar", help="Dates in the Solar Hijri calendar too.")] = False,
+    recipient: Annotated[
+        str,
+        typer.Option("--recipient", help="Only what may be shared, under this recipient's own pseudonyms."),
+    ] = "",
+    bands: Annotated[
+        list[str] | None, typer.Option("--band", help="Numbers as bands: age=0,5,18,60. Can be repeated.")
+    ] = None,
+    keys: Annotated[
+        str, typer.Option("--keys", help="Questions that people may be known by (those flagged Q): sex,age.")
+    ] = "",
     data: Data = None,
     project: Project = 1,
     as_json: Json = False,
@@ -74,11 +84,15 @@ def export(
         profile=profile,
         hxl=hxl,
         solar=solar,
+        recipient=recipient,
+        bands=";".join(bands or ()),
+        keys=keys,
     )
     with opened(data) as node, bars() as report:
         done = export_form(node, project, form, out, options, media=media, report=report)
     files = [{"name": file.name, "rows": file.rows} for file in done.files]
     lines = [f"{out / file.name}: {file.rows} rows" for file in done.files]
+    lines += [f"risk {one.risk:.1%} by {', '.join(one.keys) or 'nothing'}" for one in done.risks]
     tell(
         {"out": str(out), "files": files, "rows": sum(file.rows for file in done.files)},
         "\n".join(lines),

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
+from server.exports.disclosure import Risk
 from server.exports.gathering import Gathered, gather
 from server.exports.names import safe_name
 from server.exports.options import PLAIN, Options
@@ -39,12 +40,14 @@ class Export:
     """What an export wrote. cut_off: position in the journal up to which it tells.
 
     media: how many files. media_gone: how many are known but no longer among the blobs.
+    risks: of an export for a recipient.
     """
 
     files: tuple[ExportedFile, ...]
     cut_off: int
     media: int = 0
     media_gone: int = 0
+    risks: tuple[Risk, ...] = ()
 
 
 def export_form(
@@ -82,7 +85,7 @@ def _write(found: Gathered, blobs: Blobs, folder: Path, report: Report) -> Expor
         tables = [ExportedFile(file.name, one.rows) for file, one in zip(sink.files, frames, strict=True)]
     write_documents(found, sink, f"{safe_name(found.scope.form_id)}.")
     written, gone = _write_media(blobs, found.media(), folder / MEDIA)
-    return Export(tuple(tables), found.scope.cut_off, written, gone)
+    return Export(tuple(tables), found.scope.cut_off, written, gone, tuple(found.risks))
 
 
 def _write_media(blobs: Blobs, media: Iterable[MediaFile], folder: Path) -> tuple[int, int]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from server.exports.disclosure import read_bands
 from server.exports.hxl import tag
 from server.exports.names import unlike
 from server.exports.options import Options, Profile
 from server.exports.rows import Row
 from server.exports.spool import Cells, Seen, Spool
-from server.exports.turns import Turn, chooser, labeller, solar
+from server.exports.turns import Turn, bander, chooser, labeller, solar
 from server.exports.variables import Kind, Variable
 
 SOLAR = "SolarHijri"
@@ -92,6 +93,10 @@ def _columns(seen: Seen, options: Options, language: str) -> Iterator[Shaped]:
     """Yield what becomes of a column as read: itself, then what is made of it."""
     one = seen.variable if seen.fits else replace(seen.variable, kind=Kind.TEXT)
     if not options.empty_columns and one.column and not seen.is_filled:
+        return
+    bounds = read_bands(options.bands).get(one.field.name, ()) if one.field else ()
+    if bounds:
+        yield replace(one, kind=Kind.TEXT), seen, bander(bounds)
         return
     yield one, seen, labeller(one, language) if options.tells_labels else None
     if options.split and one.is_multiple:

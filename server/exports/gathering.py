@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,13 +13,18 @@ from typing import BinaryIO
 import orjson
 from sqlalchemy import Connection
 
+from forms.schema import Flag
 from server.exports.cleaning_log import log_rows
+from server.exports.disclosure import Risk, ladder
 from server.exports.frames import Frame, frame, is_plain, watch
+from server.exports.options import Options
 from server.exports.pages import MediaFile, iter_pages
 from server.exports.rows import Row
 from server.exports.scope import Scope
 from server.exports.spool import Spool
+from server.exports.variables import Variable
 from server.exports.views import Left, Records
+from server.problems import Problem
 from server.progress import Report, unseen
 from server.store import quarantine
 from server.store.forms import iso
@@ -30,7 +36,7 @@ from server.store.tallies import tally
 class Gathered:
     """What is about to be written. chain, stamp: hash and time of the journal at the cut-off. left: see `Left`, by why.
 
-    cleaning, log: of the clean view, the extent of the cleaning log and its rows. files: on disk until it is closed; wanted: which media.
+    cleaning, log: of the clean view, the extent of the cleaning log and its rows. risks: see `server.exports.disclosure.ladder`. files: on disk until it is closed; wanted: which media.
     """
 
     scope: Scope
@@ -41,6 +47,7 @@ class Gathered:
     quarantined: int = 0
     cleaning: dict[str, int | str] | None = None
     log: list[Row] = field(default_factory=list)
+    risks: list[Risk] = field(default_factory=list)
     wanted: BinaryIO | None = None
     files: ExitStack = field(default_factory=ExitStack)
 
@@ -83,8 +90,9 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
     records = Records(connection, scope.schemas, scope)
     found.left = records.left
     if records.cleaner:
-        found.log = list(log_rows(connection, scope, records.cleaner))
         found.cleaning = {"entries": records.cleaner.count, "sha256": records.cleaner.sha256}
+    if records.cleaner and not scope.key:
+        found.log = list(log_rows(connection, scope, records.cleaner))
     for page in iter_pages(connection, scope, records, media=media):
         for spool, rows in zip(spools, page.rows, strict=True):
             spool.add(rows)
@@ -93,3 +101,25 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
         advance(len(page.rows[0]))
     found.quarantined = len(quarantine.list_quarantined(connection, *form))
     found.frames = tuple(frame(spool, scope.options, scope.language) for spool in spools)
+    if scope.options.recipient or scope.options.keys:
+        found.risks = _risks(found.frames[0], scope.options)
+
+
+def _risks(own: Frame, options: Options) -> list[Risk]:
+    """Return how far people stand out by the key questions of the form's own table. Raises Problem 400.1."""
+    names = [variable.field.name if variable.field else "" for variable in own.variables]
+    asked = list(filter(None, map(str.strip, options.keys.split(","))))
+    if missing := set(asked) - set(names):
+        raise Problem(400.1, f"The export has no question {', '.join(sorted(missing))} to know people by.")
+    places = [
+        place
+        for place, variable in enumerate(own.variables)
+        if (names[place] in asked if asked else _is_quasi(variable)) and not variable.is_made
+    ]
+    counts = Counter(tuple(row[place] for place in places) for page in own.pages() for row in page)
+    return ladder([own.variables[place].title for place in places], counts)
+
+
+def _is_quasi(variable: Variable) -> bool:
+    asked = variable.column.asked if variable.column else ()
+    return any(Flag.QUASI_IDENTIFIER in field.flags for field in asked)

@@ -13,11 +13,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from forms.lineage import FORM, Version, trace
-from forms.schema import Field, FieldType, FormSchema, Node, Repeat
+from forms.schema import Field, FieldType, Flag, FormSchema, Node, Repeat
 from server.exports.options import PLAIN, Options, Profile
 from server.permissions import PROTECTED
 
 AUDIT = "/meta/audit"
+SHARED_TYPES = {
+    FieldType.INT,
+    FieldType.DECIMAL,
+    FieldType.BOOLEAN,
+    FieldType.DATE,
+    FieldType.SELECT_ONE,
+    FieldType.SELECT_MULTIPLE,
+    FieldType.RANK,
+}
+"""Answers that say no more than the form offers."""
 POINT_PARTS = ("Latitude", "Longitude", "Altitude", "Accuracy")
 ROOT_AFTER = (
     "KEY",
@@ -97,6 +107,8 @@ def layout(versions: Sequence[Version], options: Options = PLAIN) -> Layout:
     traced = trace(versions)
     schemas = [version.schema for version in versions]
     hidden = frozenset() if options.personal else withheld(schemas, traced)
+    if options.recipient:
+        hidden |= unshared(schemas, traced)
     placed = [_placed(schema, found) for schema, found in zip(schemas, traced, strict=True)]
     elsewhere = _elsewhere(placed, hidden)
     spots = {
@@ -128,6 +140,25 @@ def withheld(schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]])
         if field.path == AUDIT or ("/meta/" in field.path and mentions.search(field.calculate))
     }
     return frozenset(flagged | echoes)
+
+
+def unshared(schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]]) -> frozenset[int]:
+    """Return the questions that are not shared with others, unless the newest version flags them H or Q.
+
+    What may say anything (texts, calculations), where somebody was, files, and what names a person, device or record.
+    """
+    newest = {
+        found[field.path]: field
+        for schema, found in zip(schemas, traced, strict=True)
+        for field in schema.fields
+    }
+    return frozenset(
+        question
+        for question, field in newest.items()
+        if field.path.startswith("/meta/")
+        or (field.type not in SHARED_TYPES and not field.flags & {Flag.PUBLIC, Flag.QUASI_IDENTIFIER})
+        or field.type is FieldType.BINARY
+    )
 
 
 def _tables(

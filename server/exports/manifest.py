@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from forms.schema import Flag
+from server.exports.disclosure import RISK_MAX, Risk
 from server.exports.frames import Frame
 from server.exports.gathering import Gathered
 from server.exports.rows import Row
@@ -30,15 +31,31 @@ def manifest(found: Gathered, files: Sequence[Written] = ()) -> dict[str, Any]:
         "records": {
             "exported": found.frames[0].rows,
             "excluded": [
-                {"why": why, "count": one.count, "keys": one.keys} for why, one in sorted(found.left.items())
+                {"why": why, "count": one.count, "keys": [] if scope.key else one.keys}
+                for why, one in sorted(found.left.items())
             ],
             "quarantined": found.quarantined,
         },
+        **({"risk": _told(found.risks)} if found.risks else {}),
         "tables": [
             {"name": one.name, "rows": one.rows, "columns": len(one.variables)} for one in found.frames
         ],
         "files": [{"name": one.name, "bytes": one.size, "sha256": one.sha256} for one in files],
     }
+
+
+def _told(risks: Sequence[Risk]) -> dict[str, Any]:
+    """The risk with all keys, and below it what it falls to when one after the other is dropped."""
+    steps = [
+        {
+            "keys": list(one.keys),
+            "unique": round(one.unique, 6),
+            "fewerThanFive": round(one.few, 6),
+            "globalRisk": round(one.risk, 6),
+        }
+        for one in risks
+    ]
+    return {"limit": RISK_MAX, "isBelowLimit": risks[0].is_low, "steps": steps}
 
 
 def manifest_rows(told: dict[str, Any]) -> Iterator[Row]:

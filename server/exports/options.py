@@ -59,6 +59,9 @@ class Options:
     titles. deleted_fields: False gives only what the newest version asks. empty_columns: False leaves out questions that
     nobody answered. profile: SurveyCTO's leaves the groups out. hxl: a row of HXL tags under the titles, in CSV and XLSX.
     solar: beside each date another column with it in the Solar Hijri calendar.
+    recipient: who gets the file: it holds what may be shared, under names that are this recipient's own. bands: see
+    `server.exports.disclosure.read_bands`. keys: names of questions, a comma between, by which people may be known again;
+    "" for those flagged Q.
     """
 
     format: Format = Format.CSV
@@ -74,6 +77,9 @@ class Options:
     profile: Profile = Profile.ODK
     hxl: bool = False
     solar: bool = False
+    recipient: str = ""
+    bands: str = ""
+    keys: str = ""
 
     @property
     def tells_labels(self) -> bool:

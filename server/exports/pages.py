@@ -46,13 +46,16 @@ def iter_pages(connection: Connection, scope: Scope, records: Records, *, media:
         files: list[MediaFile] = []
         for shown in page:
             one = shown.one
+            key = scope.name_of("record", one.instance_id)
             names: set[str] = set()
             if one.encrypted:
                 cells, status = sealed, _sealed_status(connection, shown)
             else:
                 read = _reader(readers, scope.layout, one.version).read
-                cells, status = read(shown.answers, one.instance_id, rows, names), ""
-            rows[0].append([iso(one.created_stamp), *cells, *_about(one, status, shown.form_version)])
+                cells, status = read(shown.answers, key, rows, names), ""
+            rows[0].append(
+                [iso(one.created_stamp), *cells, *_about(scope, one, key, status, shown.form_version)]
+            )
             if media and names:
                 files += _media(one, names)
         yield Page(rows, tuple(files))
@@ -67,17 +70,17 @@ def _reader(readers: dict[str | None, Reader], found: Layout, version: str) -> R
     return readers[known]
 
 
-def _about(one: StoredSubmission, status: str, version: str) -> Row:
+def _about(scope: Scope, one: StoredSubmission, key: str, status: str, version: str) -> Row:
     """The cells under `ROOT_AFTER`."""
     return [
-        one.instance_id,
-        "" if one.submitter_id is None else str(one.submitter_id),
-        one.submitter_name,
+        key,
+        "" if one.submitter_id is None else scope.name_of("submitter", str(one.submitter_id)),
+        "" if scope.key else one.submitter_name,
         str(one.attachments_present),
         str(one.attachments_expected),
         status,
         one.review_state or "",
-        one.device_id,
+        scope.name_of("device", one.device_id),
         str(one.edits),
         version,
     ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from server import projection
 from server.exports.conditions import condition
+from server.exports.disclosure import pseudonym, read_bands, recipient_key
 from server.exports.layout import Layout, Table, layout
 from server.exports.names import safe_name
 from server.exports.options import Format, Options
@@ -23,6 +24,7 @@ class Scope:
     """What is exported: a form as it stood when the journal had come to `cut_off`.
 
     versions: name and SHA-256 of each that was published, oldest first. languages: of any of them. language: that of labels.
+    key: of a recipient's pseudonyms, b"" when names stay.
     """
 
     project_id: int
@@ -34,6 +36,11 @@ class Scope:
     language: str
     cut_off: int
     schemas: Schemas
+    key: bytes = field(default=b"", repr=False)
+
+    def name_of(self, kind: str, text: str) -> str:
+        """Return what stands for the name of a record, device or person: another for each recipient."""
+        return pseudonym(self.key, kind, text) if self.key else text
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -47,6 +54,9 @@ class Scope:
 
 def open_scope(connection: Connection, node: Node, project_id: int, form_id: str, options: Options) -> Scope:
     """Return what there is to export. Raises Problem 404.1 for a form that was never published, and those of a filter."""
+    if options.recipient and options.personal:
+        raise Problem(400.1, "An export for a recipient holds no personal answers.")
+    read_bands(options.bands)
     if options.hxl and options.format not in (Format.CSV, Format.XLSX):
         raise Problem(400.1, "A row of HXL tags is for csv and xlsx: other formats have types.")
     if options.filter:
@@ -59,8 +69,9 @@ def open_scope(connection: Connection, node: Node, project_id: int, form_id: str
     names = tuple((one.version, one.sha256) for one in published)
     languages = tuple({name: None for one in reversed(versions) for name in one.schema.languages})
     language = _language(languages, options.labels)
+    key = recipient_key(node.secret, project_id, options.recipient) if options.recipient else b""
     cut_off = journal.cursor(connection, projection.CURSOR)
-    return Scope(project_id, form_id, options, found, names, languages, language, cut_off, node.schemas)
+    return Scope(project_id, form_id, options, found, names, languages, language, cut_off, node.schemas, key)
 
 
 def _language(languages: Sequence[str], wanted: str) -> str:

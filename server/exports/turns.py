@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
+from server.exports.disclosure import band
 from server.exports.spool import Cells, fits
 from server.exports.variables import Kind, Variable, said
 
@@ -37,6 +38,11 @@ def labeller(one: Variable, language: str) -> Turn | None:
     if one.is_multiple:
         return lambda cells, _: ("; ".join(labels.get(name, name) for name in cell.split()) for cell in cells)
     return lambda cells, _: (labels.get(cell, cell) for cell in cells)
+
+
+def bander(bounds: Sequence[int]) -> Turn:
+    """Return the bands that numbers fall into."""
+    return lambda cells, _: (band(bounds, cell) for cell in cells)
 
 
 def solar(cells: Cells, _: Cells) -> Iterable[str]:

@@ -84,6 +84,11 @@ class Variable:
         return self.field.label if self.field else NO_TEXT
 
     @property
+    def is_made(self) -> bool:
+        """Whether it says again what another column says: a choice, a date of another calendar."""
+        return bool(self.part) and self.part not in POINT_PARTS
+
+    @property
     def is_multiple(self) -> bool:
         """Whether the answers are several choices, in one text."""
         return not self.part and self.field is not None and self.field.type is FieldType.SELECT_MULTIPLE
