@@ -18,7 +18,7 @@ from server.store import cleaning
 from server.store.cleaning import StoredEntry
 from server.store.forms import Schemas
 from server.store.submissions import FormKey, StoredSubmission
-from sync.cleaning import LEFT, Entry, Status, fold
+from sync.cleaning import LEFT, Entry, EntryKind, Status, fold
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,15 @@ class Cleaned:
     def left(self) -> tuple[StoredEntry, ...]:
         """Entries that are not applied, and that somebody has to look at."""
         return tuple(one for one in self.entries if self.status[one.id] in LEFT)
+
+    def decides(self, check_id: str) -> bool:
+        """Whether an entry about this check stands, made upon what the record says now."""
+        return any(
+            one.check_id == check_id
+            and one.kind != EntryKind.UNDO
+            and self.status[one.id] not in {Status.UNDONE, Status.CHANGED}
+            for one in self.entries
+        )
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from server.api.cleaning_json import describe_faults, describe_log, describe_pla
 from server.api.deps import ActorDep, NodeDep, admit, get_form
 from server.api.findings_json import describe_findings
 from server.api.forms import read_body
+from server.api.quality_json import describe_quality
 from server.bulk_cleaning import Edit
 from server.cleaning import Wish
 from server.cleaning_dialects import Dialect
@@ -248,6 +249,20 @@ def list_findings(
         check_id=checkId,
         personal=_sees_all(actor, project_id),
     )
+
+
+@router.get("/quality")
+def list_standouts(
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    form_id: str,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
+) -> dict[str, Any]:
+    """List what stands out among the records of the clean view, and the work of each account. Reads all records."""
+    admit(node, actor, Action.READ_SUBMISSIONS, project_id)
+    get_form(node, project_id, form_id)
+    return describe_quality(node, (project_id, form_id), limit=limit, personal=_sees_all(actor, project_id))
 
 
 def _place(text: str) -> tuple[int, str, str, str] | None:

@@ -6,7 +6,6 @@ from typing import Any
 
 import orjson
 
-from server.cleaned import Cleaned
 from server.cleaning import open_current
 from server.cleaning_places import NoPlaceError, Questions, locate
 from server.disclosure import Veil, veil
@@ -17,7 +16,7 @@ from server.store.engine import reading
 from server.store.findings import StoredFinding
 from server.store.forms import iso
 from server.store.submissions import FormKey, StoredSubmission
-from sync.cleaning import EntryKind, Status, text_of
+from sync.cleaning import text_of
 
 Place = tuple[int, str, str, str]
 
@@ -58,7 +57,9 @@ def describe_findings(
                 "instanceId": one.instance_id,
                 "checkId": one.check_id,
                 "cell": one.cell,
-                "state": "decided" if _is_decided(one, cleaned.get(one.instance_id)) else "open",
+                "state": "decided"
+                if (done := cleaned.get(one.instance_id)) and done.decides(one.check_id)
+                else "open",
                 "receivedAt": iso(one.stamp),
                 "answers": _answers(one, about, columns.get(one.check_id, ()), line, questions, shown),
                 "position": orjson.dumps([one.stamp, one.instance_id, one.check_id, one.cell]).decode(),
@@ -67,15 +68,6 @@ def describe_findings(
             if (about := abouts[one.instance_id]) is not None
         ],
     }
-
-
-def _is_decided(one: StoredFinding, done: Cleaned | None) -> bool:
-    return done is not None and any(
-        entry.check_id == one.check_id
-        and entry.kind != EntryKind.UNDO
-        and done.status[entry.id] not in {Status.UNDONE, Status.CHANGED}
-        for entry in done.entries
-    )
 
 
 def _answers(

@@ -142,6 +142,35 @@ def checks(
     tell(found, "\n".join(lines) or "The form's sheet has no checks.", as_json=as_json)
 
 
+@app.command("quality")
+def quality(
+    form: Form,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    personal: Personal = False,
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """Tell what stands out among the records: durations, gaps, don't-knows, amounts, places, clocks; and who did what."""
+    from server.api.quality_json import describe_quality
+
+    with opened(data) as node:
+        node.catch_up()
+        found = describe_quality(node, (project, form), limit=limit, personal=personal)
+    lines = [f"{found['records']} records"]
+    lines += [
+        f"{one['state']:<7}  {one['checkId']:<14}  {one['instanceId']}  {one['cell']}  {one['figure']} "
+        f"(usual {one['usual']})"
+        for one in found["standouts"]
+    ]
+    lines += [
+        f"{one['who']}: {one['records']} records, {one['minutes'] or '?'} min, {one['missing']:.0%} missing, "
+        f"{one['unknown']:.0%} don't know, {one['refusals']} refusals  {', '.join(one['drifts'])}".rstrip()
+        for one in found["enumerators"]
+    ]
+    tell(found, "\n".join(lines), as_json=as_json)
+
+
 @app.command("undo")
 def undo(
     form: Form,
