@@ -16,6 +16,8 @@ from conftest import HOUSEHOLD, serving, wait_for
 from relaying import collect, enrolled, new_node, origin_of
 from sqlalchemy import func, select
 
+from server.doctor.facts import check_state
+from server.doctor.findings import Level
 from server.node import Node, open_node
 from server.publishing import publish
 from server.relay.client import relay
@@ -225,6 +227,8 @@ def test_one_record_received_at_two_posts_and_at_the_centre_is_one_record(centre
             relay(one)
     for one in (centre, post, other):
         check_all_there(one, {"uuid:same"})
+        with reading(one.engine) as connection:
+            assert [found.level for found in check_state(connection, serves=False)] == [Level.FINE]
     with reading(centre.engine) as connection:
         receipts = select(func.count(entries.c.origin.distinct())).where(entries.c.kind == Kind.SUBMISSION)
         assert connection.execute(receipts).scalar_one() == 3

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from sqlalchemy import Connection, except_, func, select
+from sqlalchemy import Connection, except_, func, select, union
 
 from server.doctor.findings import Check, Finding
 from server.progress import Report
 from server.projection import CURSOR
 from server.store import figures, journal
 from server.store.chain import verify_journal
+from server.store.submissions import chunks
 from server.store.tables import erasing, quarantine, revision
 from server.store.tables import journal as entries
 from sync.journal import BrokenChainError, Kind
@@ -68,15 +69,25 @@ def check_waiting(connection: Connection) -> Iterator[Finding]:
         yield check.fine("nothing waits")
 
 
-def _without_row(connection: Connection) -> Sequence[int]:
-    """The positions of submissions that left no row. What is erased, or about to be, needs none."""
+def _without_row(connection: Connection) -> set[int]:
+    """The positions of submissions that left no row. What is erased, or about to be, needs none.
+
+    Of a submission that several nodes received one entry has the row.
+    """
     facts = select(entries.c.position).where(
         entries.c.kind.in_([Kind.SUBMISSION, Kind.QUARANTINE]),
         entries.c.detail.is_not(None),
         entries.c.position <= journal.cursor(connection, CURSOR),
     )
-    rows = (select(table.c.position) for table in (revision, quarantine, erasing))
-    return connection.execute(except_(facts, *rows)).scalars().all()
+    rows = [select(table.c.position) for table in (revision, quarantine, erasing)]
+    missing = set(connection.execute(except_(facts, *rows)).scalars())
+    same = entries.alias()
+    for some in chunks(missing):
+        query = select(entries.c.position).where(
+            entries.c.position.in_(some), same.c.key == entries.c.key, same.c.position.in_(union(*rows))
+        )
+        missing.difference_update(connection.execute(query).scalars())
+    return missing
 
 
 def _count_without_entry(connection: Connection) -> int:

@@ -73,9 +73,8 @@ class Session:
         self._is_unknown = False
         self._doubted: set[Log] = set()
         self._plain = self._wants_plain = False
-        self._due: Sequence[int] = ()
+        self._due: list[int] = []
         self._asked: Sequence[tuple[str, int]] = ()
-        self._below: Sequence[str] = ()
         self._ratio = RATIO
 
     def speak(self, room: int) -> Message:
@@ -136,7 +135,7 @@ class Session:
             if head.below and not self.other.is_up:
                 direct = {post.origin for post in posts.list_posts(connection) if post.origin}
                 peers.note_below(connection, self.other.origin, head.below, direct)
-        self._due = ()
+        self._due = []
         for part in message.parts:
             self._files.keep(part)
         self._asked = head.asked
@@ -173,9 +172,11 @@ class Session:
         raw = 0
         codec: Codec = PLAIN if self._plain else StoreCodec(connection)
         due = read_due(connection, scope)
-        self._due = list(due)
-        for item in chain(due.values(), choose(connection, scope, self._said)):
+        self._due = []
+        for position, item in chain(due.items(), ((0, one) for one in choose(connection, scope, self._said))):
             items.append(item)
+            if position:
+                self._due.append(position)
             raw += size_of(item)
             if raw >= min(FRAME_BYTES, room) / self._ratio or raw >= RAW_BYTES_MAX:
                 frames.append(self._pack(items, raw, codec))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, and_, delete, select
 from server.store import journal as entries
 from server.store.dialect import insert_ignore
 from server.store.engine import reading, writing
-from server.store.submissions import chunks
+from server.store.submissions import chunks, list_names
 from server.store.tables import due, journal, mention
 from sync.journal import Kind
 
@@ -68,10 +68,10 @@ def _step(engine: Engine) -> bool:
         )
         query = select(*columns).where(journal.c.position > seen, ~ours, journal.c.detail.is_not(None))
         rows = connection.execute(query.order_by(journal.c.position).limit(STEP_MAX)).all()
+        made = [one for row in rows for one in _mentions(connection, row)]
     reached = rows[-1].position if len(rows) == STEP_MAX else end
     if reached == seen:
         return False
-    made = [one for row in rows for one in _mentions(row)]
     with writing(engine) as connection:
         if entries.advance(connection, CURSOR, seen, reached):
             insert_ignore(connection, mention, made)
@@ -79,10 +79,15 @@ def _step(engine: Engine) -> bool:
     return True
 
 
-def _mentions(row: Any) -> Iterator[dict[str, Any]]:
+def _mentions(connection: Connection, row: Any) -> Iterator[dict[str, Any]]:
+    """What is said of a record is said of all its edits that are known by then."""
     detail = orjson.loads(row.detail)
-    names = {detail.get("instance_id"), detail.get("deprecated_id"), *detail.get("instance_ids", ())}
-    for name in sorted(filter(None, names)):
+    said = (detail.get("instance_id"), detail.get("deprecated_id"), *detail.get("instance_ids", ()))
+    names = set(filter(None, said))
+    if row.kind not in RECEIPTS and "form_id" in detail:
+        form = (row.project_id, detail["form_id"])
+        names.update(*(list_names(connection, form, name) for name in tuple(names)))
+    for name in sorted(names):
         yield {
             "position": row.position,
             "name": name,
