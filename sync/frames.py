@@ -153,17 +153,16 @@ class _Model:
         return cls(primer, primer.outline.copy(), primer.known)
 
     def pack(self) -> bytes:
-        """Return its columns; the first one has the marks that are new."""
+        """Return its columns, and before them one with the marks that are new."""
         before = len(self.primer.outline.marks) if self.primer else 1
         new = self.outline.marks[before:]
-        return columns.pack([new, *self.outline.columns[1:]], self.known)
+        return columns.pack([new, *self.outline.columns], self.known)
 
     def unpack(self, part: bytes) -> list[Iterator[str]]:
         """Take the new marks up; return the columns."""
-        texts = columns.unpack(part, self.known)
-        for mark in texts[0]:
-            if mark:
-                self.outline.number(mark)
+        new, *texts = columns.unpack(part, self.known)
+        for mark in filter(None, new):
+            self.outline.number(mark)
         return texts
 
 
@@ -254,9 +253,8 @@ class _Writer:
             self._put(8, f"{_AS_IT_IS}{len(fact.body)}" if fact.body else "")
             self._plain.append(fact.body)
             return {}
-        steps, marked = written
-        self._put(8, " ".join(map(str, (list(self._models.values()).index(model), *steps))))
-        return marked
+        self._put(8, str(list(self._models.values()).index(model)))
+        return written
 
     def _model(self, fact: Fact) -> _Model | None:
         if self._codec is None:
@@ -345,8 +343,8 @@ class _Reader:
         if text[:1] == _AS_IT_IS:
             body = self._take(int(text[1:]))
         elif text:
-            model, *steps = map(int, text.split(" "))
-            document, marked = self._models[model].outline.read(steps, self._texts[model])
+            model = int(text)
+            document, marked = self._models[model].outline.read(self._texts[model])
             body = document.encode()
         else:
             body = b""

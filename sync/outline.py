@@ -6,7 +6,8 @@ Nothing of a form is interpreted, so that any text comes back exactly as it was.
 Format: a document is a sequence of marks, ended by mark 0. A mark is a tag with its attributes' values left out
 (`T<data id="" version="">`), an element without children (`Lname`, written `<name>text</name>` or, for the text U+0004,
 `<name />`), or text between tags (`F`). Mark n is the n-th that was met. Each mark is expected after the one it followed
-last; a document names the places where that is wrong: how many marks were as expected before, and which one stands there.
+last; a document's steps name the places where that is wrong: how many marks were as expected before, and which one stands
+there.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _HOLE = '""'
 
 
 class Outline:
-    """What markup follows what, and a column of texts for each mark. columns[n]: in the order they are met."""
+    """What markup follows what, and a column of texts for each mark; column 0 has each document's steps."""
 
     def __init__(self) -> None:
         self.marks = ["end"]
@@ -52,8 +53,8 @@ class Outline:
             self.columns.append([])
         return number
 
-    def write(self, document: str) -> tuple[list[int], dict[int, str]] | None:
-        """Put a document's texts into the columns; return where it is not as expected, and the last text of each mark.
+    def write(self, document: str) -> dict[int, str] | None:
+        """Put a document into the columns; return the last text of each mark.
 
         None when it cannot be written so; nothing is changed then.
         """
@@ -94,17 +95,18 @@ class Outline:
         if follows.get(before) != END:
             steps += (expected, END)
             follows[before] = END
-        return steps, texts
+        columns[0].append(" ".join(map(str, steps)))
+        return texts
 
-    def read(self, steps: Sequence[int], texts: Sequence[Iterator[str]]) -> tuple[str, dict[int, str]]:
-        """Return the document of these steps, with the next texts of each column, and the last text of each mark.
+    def read(self, texts: Sequence[Iterator[str]]) -> tuple[str, dict[int, str]]:
+        """Return the document that stands next in these columns, and the last text of each mark.
 
         Raises ValueError, LookupError, StopIteration when it cannot be.
         """
         parts: list[str] = []
         last: dict[int, str] = {}
         before, follows, marks = END, self._follows, self.marks
-        turns = iter(steps)
+        turns = map(int, next(texts[0]).split())
         expected = next(turns, MARKS_MAX)
         for _ in range(MARKS_MAX):
             if expected:
