@@ -13,7 +13,7 @@ there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from sync.columns import RESERVED, Known
@@ -139,15 +139,15 @@ class Outline:
 class Primer:
     """Documents that both sides have, to make others small by. name: by which the receiver finds the same ones."""
 
-    def __init__(self, name: bytes, documents: Iterable[bytes]) -> None:
+    def __init__(self, name: bytes, documents: Sequence[bytes]) -> None:
         self.name = name
-        self._documents = documents
+        self.documents = documents
 
     @cached_property
     def outline(self) -> Outline:
         """What markup these documents have; to be copied."""
         outline = Outline()
-        for document in self._documents:
+        for document in self.documents:
             outline.write(document.decode(errors="replace"))
         return outline
 
