@@ -21,20 +21,21 @@ from forms.fill_form import prepare
 from forms.sample import sample
 from server.publishing import BUNDLED
 from server.receiving import Sender, examine, facts_of
-from server.relay.codec import made_up
+from server.relay.codec import BLOCK, FEW, RECORDS_MAX, made_up
 from sync.clock import COUNTER_BITS
 from sync.frames import Sent, pack, unpack
 from sync.journal import Fact, Head, seal
 from sync.outline import Primer
 
-RECORDS = 300
+RECORDS = 400
 BATCHES = (1, 10, 100)
+FRAMES_MAX = 10
 DEVICES = 12
 BEGIN = datetime(2026, 11, 1, 8, tzinfo=UTC)
 
 
 class Codec:
-    """Both sides have the form."""
+    """Both sides have the form, and some of the records before."""
 
     def __init__(self, primer: Primer) -> None:
         self._primer = primer
@@ -78,26 +79,30 @@ def _filled(name: str, records: int) -> tuple[list[bytes], bytes]:
 
 
 def _measure(name: str, xmls: Sequence[bytes], known: bytes) -> None:
-    codec = Codec(Primer(b"\0" * 8, made_up(known)))
     stamps = count(int(BEGIN.timestamp() * 1000) << COUNTER_BITS, 97_123 << COUNTER_BITS)
     sent = [Sent(entry) for entry in seal(Head("0" * 36, "0" * 16), _facts(xmls), stamps)]
     best = len(zstandard.ZstdCompressor(19).compress(b"".join(xmls))) / len(xmls)
-    pack(sent[:1], codec)
     for batch in (*BATCHES, len(sent)):
-        some = sent[-batch:]
-        began = time.process_time()
-        frame = pack(some, codec)
-        packed = time.process_time()
-        unpack(frame, codec)
-        read = time.process_time()
+        size, out_s, in_s, frames = 0, 0.0, 0.0, min(FRAMES_MAX, len(sent) // 2 // batch) or 1
+        held = max(len(sent) - batch * frames - BLOCK // 2, 0) if batch <= FEW else 0
+        codec = Codec(Primer(b"\0" * 24, [*made_up(known), *xmls[max(held - RECORDS_MAX, 0) : held]]))
+        pack(sent[:1], codec)
+        for end in range(len(sent), len(sent) - frames * batch, -batch):
+            began = time.process_time()
+            frame = pack(sent[end - batch : end], codec)
+            packed = time.process_time()
+            unpack(frame, codec)
+            out_s, in_s = out_s + packed - began, in_s + time.process_time() - packed
+            size += len(frame)
+        each = size / batch / frames
         cells = (
             name,
             f"{sum(map(len, xmls)) / len(xmls):,.0f}",
             batch,
-            f"{len(frame) / batch:.0f}",
-            f"{len(frame) / batch / best:.2f}",
-            f"{(packed - began) / batch * 1e6:.0f}",
-            f"{(read - packed) / batch * 1e6:.0f}",
+            f"{each:.0f}",
+            f"{each / best:.2f}",
+            f"{out_s / batch / frames * 1e6:.0f}",
+            f"{in_s / batch / frames * 1e6:.0f}",
         )
         print("|", " | ".join(map(str, cells)), "|", flush=True)
 

@@ -116,7 +116,10 @@ class _Kept:
             return self._primers.get(key)
 
     def keep(self, key: tuple[object, ...], primer: Primer) -> Primer:
+        """Remember a primer instead of those that differ in the last part of the key: something of them was erased."""
         with self._lock:
+            for other in [other for other in self._primers if other[:-1] == key[:-1] and key[1:]]:
+                del self._primers[other]
             self._primers[key] = primer
             while len(self._primers) > PRIMERS_KEPT:
                 self._primers.popitem(last=False)

@@ -20,13 +20,13 @@ from sqlalchemy import Connection
 from server.node import Node
 from server.relay import taking
 from server.relay.choosing import choose, count_waiting, list_doubted, read_due
-from server.relay.codec import StoreCodec
+from server.relay.codec import FEW, StoreCodec
 from server.relay.fetching import Files
 from server.relay.messages import Head, Message, Part
 from server.relay.scope import Scope
 from server.store import identity, logs, mentions, peers, posts
 from server.store.engine import reading, writing
-from sync.frames import PLAIN, Codec, Sent, Skip, UnknownFormError, pack, unpack
+from sync.frames import PLAIN, Sent, Skip, UnknownFormError, pack, unpack
 from sync.logs import MAIN, SAID_BYTES, Have, Log, Range, list_have
 
 FRAME_BYTES = 64_000
@@ -170,7 +170,6 @@ class Session:
         frames: list[bytes] = []
         items: list[Sent | Skip] = []
         raw = 0
-        codec: Codec = PLAIN if self._plain else StoreCodec(connection)
         due = read_due(connection, scope)
         self._due = []
         for position, item in chain(due.items(), ((0, one) for one in choose(connection, scope, self._said))):
@@ -179,16 +178,17 @@ class Session:
                 self._due.append(position)
             raw += size_of(item)
             if raw >= min(FRAME_BYTES, room) / self._ratio or raw >= RAW_BYTES_MAX:
-                frames.append(self._pack(items, raw, codec))
+                frames.append(self._pack(connection, items, raw))
                 items, raw = [], 0
                 if sum(map(len, frames)) >= room:
                     return frames, True
         if items:
-            frames.append(self._pack(items, raw, codec))
+            frames.append(self._pack(connection, items, raw))
         return frames, False
 
-    def _pack(self, items: Sequence[Sent | Skip], raw: int, codec: Codec) -> bytes:
-        frame = pack(items, codec)
+    def _pack(self, connection: Connection, items: Sequence[Sent | Skip], raw: int) -> bytes:
+        codec = StoreCodec(connection, self._said if len(items) <= FEW else None)
+        frame = pack(items, PLAIN if self._plain else codec)
         self._ratio = max(len(frame) / raw, 0.01)
         return frame
 
