@@ -15,8 +15,8 @@ from conftest import household
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync import frames
 from sync.fact_keys import key_of
+from sync.frame_writer import FrameWriter
 from sync.frames import PLAIN, FrameError, Payload, Sent, Skip, UnknownFormError, pack, unpack
 from sync.journal import BrokenChainError, Entry, Fact, Head, Kind, seal
 from sync.outline import Primer
@@ -185,4 +185,4 @@ def named(fact: Fact) -> str:
 
 def packed_small(items: list[Sent]) -> bool:
     """Whether the small way was taken, and not the one for what it cannot do."""
-    return pack(items, PLAIN) == frames._Writer(PLAIN).write(items)
+    return pack(items, PLAIN) == FrameWriter(PLAIN).write(items)
