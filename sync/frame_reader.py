@@ -26,6 +26,10 @@ from sync.frame_parts import AS_IT_IS, ENTRY_COLUMNS, MAGIC, NO_KEY, NOTHING, SK
 from sync.journal import GENESIS, Entry, Fact, Kind, hash_header, hash_payload
 from sync.outline import Primer
 
+INTEGER_MAX = 2**63 - 1
+PROJECT_MAX = 2**31 - 1
+"""What a store can hold."""
+
 
 class FrameReader:
     """One frame on its way in. Raises whatever reading what cannot be raises."""
@@ -58,12 +62,12 @@ class FrameReader:
         if place[1:]:
             origin, epoch = place[1:].split(" ")
             self._log = (origin, epoch)
-            return int(next(self._columns[1]))
+            return _whole(next(self._columns[1]), 1)
         return self._ends[self._log][0] + 1
 
     def _skip(self, first: int) -> Skip:
         digest = bytes.fromhex(next(self._columns[3]))
-        last = first + int(next(self._columns[4]))
+        last = first + _whole(next(self._columns[4]), most=INTEGER_MAX - first - 1)
         self._ends[self._log] = (last, digest)
         return Skip(*self._log, next(self._columns[5]), first, last, digest)
 
@@ -74,10 +78,12 @@ class FrameReader:
         ms, _, counter = next(self._columns[4]).partition(".")
         self._ms += int(ms)
         stamp = self._ms << COUNTER_BITS | int(counter or 0)
-        kind, project_id = Kind(self._changed(5)), int(self._changed(6))
+        if not 0 <= stamp <= INTEGER_MAX:
+            raise ValueError("no clock says that")
+        kind, project_id = Kind(self._changed(5)), _whole(self._changed(6), most=PROJECT_MAX)
         missing = next(self._columns[7])
         if missing:
-            payload, detail, body = Payload(int(missing[0])), b"", b""
+            payload, detail, body = Payload(_whole(missing[0], 1)), b"", b""
             payload_hash = bytes.fromhex(missing[1:])
         else:
             payload, (detail, body) = Payload.WHOLE, self._payload(stamp)
@@ -95,21 +101,21 @@ class FrameReader:
         text = next(self._columns[8])
         marked: dict[int, str] = {}
         if text[:1] == AS_IT_IS:
-            body = self._take(int(text[1:]))
+            body = self._take(_whole(text[1:]))
         elif text:
-            model = int(text)
+            model = _whole(text)
             document, marked = self._models[model].outline.read(self._texts[model])
             body = document.encode()
         else:
             body = b""
         shape = self._changed(9)
         if shape == AS_IT_IS:
-            return self._take(int(next(self._columns[10]))), body
-        return self._details.read(int(shape), About(stamp, body, marked)), body
+            return self._take(_whole(next(self._columns[10]))), body
+        return self._details.read(_whole(shape), About(stamp, body, marked)), body
 
     def _take(self, count: int) -> bytes:
         taken = self._plain.read(count)
-        if len(taken) < count or count < 0:
+        if len(taken) < count:
             raise ValueError("a part ends too early")
         return taken
 
@@ -118,6 +124,13 @@ class FrameReader:
         if text:
             self._last[column] = text
         return self._last[column]
+
+
+def _whole(text: str, least: int = 0, most: int = INTEGER_MAX) -> int:
+    number = int(text)
+    if not least <= number <= most:
+        raise ValueError("a number is out of bounds")
+    return number
 
 
 def _parts(frame: bytes) -> Iterator[bytes]:
