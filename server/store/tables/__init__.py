@@ -78,6 +78,7 @@ comment = SQLModel.metadata.tables["comment"]
 distinction = SQLModel.metadata.tables["distinction"]
 key_conflict = SQLModel.metadata.tables["key_conflict"]
 finding = SQLModel.metadata.tables["finding"]
+recode = SQLModel.metadata.tables["recode"]
 cleaning_entry = SQLModel.metadata.tables["cleaning_entry"]
 erased = SQLModel.metadata.tables["erased"]
 dropped_blob = SQLModel.metadata.tables["dropped_blob"]
@@ -113,6 +114,7 @@ STATE = (
     key_conflict,
     cleaning_entry,
     finding,
+    recode,
     erased,
     erasing,
     app_user,
