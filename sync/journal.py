@@ -33,7 +33,6 @@ class Kind(StrEnum):
     APP_USER = "app_user"
     ENTITY = "entity"
     CLEANING = "cleaning"
-    RECODE = "recode"
     LISTED = "listed"
 
 

@@ -187,6 +187,25 @@ def test_server_that_does_not_stop_as_asked_does_not_reconcile(
     assert wrong_figures(doctored, capsys) == {"server_exit_code"}
 
 
+def test_record_that_did_not_reach_the_centre_or_its_post_does_not_reconcile(
+    demo: Demo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = demo.played.held
+    doctored = (replace(one, waiting=1), replace(other, keys=other.keys - {next(iter(other.keys))}))
+    held = replace(demo, played=replace(demo.played, held=doctored))
+    assert wrong_figures(held, capsys) == {"waiting", "post_2"}
+
+
+def test_decision_that_does_not_come_back_to_the_post_does_not_reconcile(
+    demo: Demo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = demo.played.held
+    record = edited_apart(demo)
+    old = {**other.rows, record: {**other.rows[record], "pna-pbas-p_sleep": "yes"}}
+    held = replace(demo, played=replace(demo.played, held=(one, replace(other, rows=old))))
+    assert wrong_figures(held, capsys) == {"decided_at_posts"}
+
+
 @pytest.fixture
 def copied(demo: Demo, tmp_path: Path) -> Path:
     shutil.copytree(demo.out, tmp_path / "out")
@@ -338,7 +357,7 @@ def test_tablet_without_a_server_stays_offline_and_acknowledges_nothing() -> Non
     one = finished("<data/>", {})
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    tablet = Tablet("Tablet 1", url, ledger, random.Random(1))
+    tablet = Tablet("Tablet 1", "Milak", url, ledger, random.Random(1))
     ledger.finish(one)
     tablet.send(one)
     tablet.close()

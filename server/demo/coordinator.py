@@ -7,7 +7,7 @@ import io
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from server.setup import ADMINISTRATOR, PROJECT_ID
 
 STILL_S = 1.0
 SETTLE_S = 30
+RELAY_S = 120
 PAGE = 250
 
 
@@ -149,10 +150,40 @@ class Coordinator:
         """Return how many arrivals the server could not read."""
         return len(self._ask("GET", f"{PROJECT}/quarantine").json())
 
+    def enrol_post(self, name: str) -> dict[str, Any]:
+        """Enrol a post; return what it has to know."""
+        told: dict[str, Any] = self._ask("POST", "/posts", json={"name": name}).json()
+        return told
+
+    def admit(self, answer: bytes) -> None:
+        """Take in the answer of a post that cannot reach this server."""
+        self._ask("POST", "/posts/answer", content=answer, headers={"Content-Type": "application/json"})
+
+    def list_forms(self) -> set[str]:
+        """Return the IDs of the published forms."""
+        return {one["xmlFormId"] for one in self._ask("GET", f"{PROJECT}/forms").json()}
+
+    def wait_for_forms(self, form_ids: set[str]) -> None:
+        """Wait until they have come here, with their files. Raises DemoError."""
+        _wait_until(lambda: self._has_project() and self.list_forms() >= form_ids)
+        _wait_until(lambda: self._ask("GET", "/relay").json()["filesWanted"] == 0)
+
+    def wait_until_relayed(self) -> None:
+        """Wait until the centre has all that this post has. Raises DemoError."""
+        _wait_until(lambda: self.count_waiting() == 0)
+
+    def count_waiting(self) -> int:
+        """Return how many records of this post its centre does not have yet, as far as the post knows."""
+        waiting: int = self._ask("GET", "/relay").json()["centre"]["recordsWaiting"]
+        return waiting
+
     def read_xml(self, form_id: str, instance_id: str, digest: str) -> bytes:
         """Return the bytes that the server keeps of a revision; none when it does not know it."""
         answer = self._client.get(f"{_place(form_id, instance_id)}/versions/{digest}.xml")
         return answer.content if answer.is_success else b""
+
+    def _has_project(self) -> bool:
+        return bool(self._ask("GET", "/projects").json())
 
     def _iter_records(self, form_id: str) -> Iterator[str]:
         return (one["instanceId"] for one in self._pages(f"{_form(form_id)}/submissions", {}, after=0))
@@ -178,6 +209,14 @@ class Coordinator:
         if not answer.is_success:
             raise DemoError(f"{method} {path} was answered {answer.status_code}.")
         return answer
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    ends_at = time.monotonic() + RELAY_S
+    while not is_so():
+        if time.monotonic() > ends_at:
+            raise DemoError(f"The relay took more than {RELAY_S} s.")
+        time.sleep(0.2)
 
 
 PROJECT = f"/projects/{PROJECT_ID}"

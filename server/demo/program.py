@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -94,13 +95,21 @@ def serving(data: Path) -> Iterator[Server]:
         server.stop()
 
 
-def export_form(data: Path, form_id: str, out: Path) -> list[str]:
-    """Export a form beside the running server, as an operator does; return the names of the CSVs. Raises DemoError."""
-    command = [*COMMAND, "export", form_id, "--out", str(out), "--media", "--json", "--data", str(data)]
+def chapar(data: Path, *words: str | Path) -> dict[str, Any]:
+    """Give a command, as an operator does, also beside a running server; return what it says. Raises DemoError."""
+    command = [*COMMAND, *map(str, words), "--json", "--data", str(data)]
     done = subprocess.run(command, capture_output=True, env=_environment(), check=False)  # noqa: S603
     if done.returncode:
-        raise DemoError(f"The export of {form_id} failed: {done.stderr.decode(errors='replace')[-2000:]}")
-    return [file["name"] for file in orjson.loads(done.stdout)["files"]]
+        said = done.stderr.decode(errors="replace")[-2000:]
+        raise DemoError(f"“chapar {words[0]} {words[1]}” failed: {said}")
+    result: dict[str, Any] = orjson.loads(done.stdout)
+    return result
+
+
+def export_form(data: Path, form_id: str, out: Path) -> list[str]:
+    """Export a form; return the names of the CSVs. Raises DemoError."""
+    done = chapar(data, "export", form_id, "--out", out, "--media")
+    return [file["name"] for file in done["files"]]
 
 
 def _environment() -> dict[str, str]:

@@ -7,7 +7,7 @@ compared as sets, cells as texts, files by SHA-256.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from forms.schema import Field, Flag, FormSchema
 from server.demo.coordinator import Contest, Stored
 from server.demo.exported import POINT_PARTS, Exported, file_columns, place
 from server.demo.merged import Expected, Place, columns, expect, meaning
+from server.demo.posts import Held
 from server.demo.records import ARRIVED, Brought, Fate, Finished, Known, heads
 from server.demo.resolution import STEPS, Resolution
 
@@ -100,14 +101,29 @@ class Case:
         )
 
 
-def reconcile(cases: Mapping[str, Case], quarantined: int, server_exit_code: int) -> tuple[Line, ...]:
-    """Return the table. cases: by form ID. quarantined: arrivals that the server could not read."""
+def reconcile(
+    cases: Mapping[str, Case],
+    quarantined: int,
+    server_exit_code: int,
+    held: Sequence[Held],
+    taken: Mapping[str, Collection[tuple[str, str, str]]],
+) -> tuple[Line, ...]:
+    """Return the table. cases: by form ID. quarantined: arrivals that the server could not read.
+
+    held: what each post says that it has. taken: what it acknowledged, by its name.
+    """
     lines = [
         Line(name, label, figures := {form_id: rule(case) for form_id, case in cases.items()}, _sum(figures))
         for name, (label, rule) in RULES.items()
     ]
     return (
         *lines,
+        *(
+            Line(f"post_{number}", f"Stored at {one.name}", {}, _sets(set(taken.get(one.name, ())), one.keys))
+            for number, one in enumerate(held, 1)
+        ),
+        Line("waiting", "Not yet relayed", {}, _equal(0, sum(one.waiting for one in held))),
+        Line("decided_at_posts", "Decision shown at its posts", {}, _decided_at_posts(cases, held)),
         Line("quarantined", "Could not be read", {}, _equal(0, quarantined)),
         Line("server_exit_code", "Exit code of the server", {}, _equal(0, server_exit_code)),
     )
@@ -116,6 +132,18 @@ def reconcile(cases: Mapping[str, Case], quarantined: int, server_exit_code: int
 def exit_code(lines: tuple[Line, ...]) -> int:
     """Return 0 when every line agrees, else 1."""
     return 0 if all(line.total.agrees for line in lines) else 1
+
+
+def _decided_at_posts(cases: Mapping[str, Case], held: Sequence[Held]) -> Figure:
+    """What the coordinator decided at the centre stands at every post that holds the record."""
+    known = found = 0
+    for case in cases.values():
+        if case.resolution:
+            about, chosen = case.resolution.about, case.resolution.chosen
+            rows = [one.rows[about.record] for one in held if about.record in one.rows]
+            known += len(rows)
+            found += sum(row[place(about.path, case.schema)[1]] == chosen for row in rows)
+    return _equal(known, found)
 
 
 def _blank_forms(case: Case) -> Figure:
@@ -277,7 +305,7 @@ def _equal(known: int, found: int) -> Figure:
     return Figure(known, found, known == found)
 
 
-def _sets(known: set[str] | set[tuple[str, str]], found: object) -> Figure:
+def _sets(known: Collection[object], found: object) -> Figure:
     assert isinstance(found, set | frozenset), "both sides are sets"
     return Figure(len(known), len(found), known == found)
 

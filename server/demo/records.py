@@ -111,6 +111,7 @@ class Ledger:
     def __init__(self, form_ids: Iterable[str]) -> None:
         self._lock = threading.Lock()
         self._known = {form_id: Known() for form_id in form_ids}
+        self._at: dict[str, frozenset[tuple[str, str, str]]] = {}
         self._delivered: set[tuple[str, ...]] = set()
 
     def known(self) -> dict[str, Known]:
@@ -125,6 +126,11 @@ class Ledger:
     def count_acknowledged(self) -> int:
         """How many revisions are acknowledged."""
         return sum(len(known.acknowledged) for known in self.known().values())
+
+    def acknowledged_at(self) -> dict[str, frozenset[tuple[str, str, str]]]:
+        """Return (form ID, instanceID, SHA-256) of what each post acknowledged."""
+        with self._lock:
+            return dict(self._at)
 
     def fetched(self, form_id: str, files: int, intact: int) -> None:
         """Note that a tablet fetched the blank form, and how many of its files were what was published."""
@@ -148,10 +154,11 @@ class Ledger:
             known = self._known[one.form_id]
             self._known[one.form_id] = replace(known, finished=(*known.finished, one))
 
-    def acknowledge(self, one: Finished) -> None:
-        """Note that every part of a revision was answered 201: the tablet may delete it."""
+    def acknowledge(self, one: Finished, post: str) -> None:
+        """Note that a post answered every part of a revision with 201: the tablet may delete it."""
         with self._lock:
             known = self._known[one.form_id]
+            self._at[post] = self._at.get(post, frozenset()) | {(one.form_id, *one.key)}
             self._known[one.form_id] = replace(known, acknowledged=known.acknowledged | {one.key})
 
     def expect(self, one: Finished, fate: Fate) -> None:

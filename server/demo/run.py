@@ -6,7 +6,7 @@ import random
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -17,6 +17,7 @@ from server.demo import report
 from server.demo.coordinator import Coordinator
 from server.demo.exported import read_export
 from server.demo.link import LinkError
+from server.demo.posts import CUT_OFF, Held, posts_of
 from server.demo.program import LOG, DemoError, export_form, serving
 from server.demo.reconcile import Case, exit_code, reconcile
 from server.demo.records import Known, Ledger
@@ -30,11 +31,16 @@ SAMPLES = 20
 
 @dataclass(frozen=True)
 class Played:
-    """What is known when all is over. cases: by form ID."""
+    """What is known when all is over. cases: by form ID. server_exit_code: of the centre. held: by the posts.
+
+    taken: (form ID, instanceID, SHA-256) of what each post acknowledged to its tablets.
+    """
 
     cases: Mapping[str, Case]
     quarantined: int
     server_exit_code: int
+    held: tuple[Held, ...]
+    taken: Mapping[str, frozenset[tuple[str, str, str]]]
 
 
 def run_demo(out: Path, *, seed: int, as_json: bool, scale: Scale = FULL, keep_in: Path | None = None) -> int:
@@ -67,7 +73,7 @@ def _empty(home: Path) -> Path:
 
 def conclude(played: Played, out: Path, seed: int, narrator: Narrator, *, as_json: bool) -> int:
     """Print the table and what to do next, or the same as JSON; return the exit code."""
-    lines = reconcile(played.cases, played.quarantined, played.server_exit_code)
+    lines = reconcile(played.cases, played.quarantined, played.server_exit_code, played.held, played.taken)
     names = [name for case in played.cases.values() for name in case.exported.names]
     if as_json:
         typer.echo(report.dump(report.document(lines, out, names, seed, narrator.seconds)))
@@ -92,16 +98,25 @@ def play(home: Path, out: Path, seed: int, scale: Scale, narrator: Narrator) -> 
         narrator.say(f"compiled {len(forms)} sheets: {', '.join(forms)}")
         server.wait_until_listening()
         narrator.say(f"a server listens on {server.url}")
-        with closing(Coordinator(server.url, server.password)) as coordinator:
+        with ExitStack() as stack:
+            coordinator = stack.enter_context(closing(Coordinator(server.url, server.password)))
             coordinator.publish(SHELTER.read_bytes(), SHELTER_ID)
-            play_tablets(coordinator, ledger, forms, seed, scale, narrator)
-            narrator.say("waiting until the server's figures stand still")
+            posts = stack.enter_context(posts_of(home / "data", coordinator))
+            narrator.say(f"posts are up: {', '.join(post.name for post in posts)}; {CUT_OFF} has no network")
+            play_tablets(posts, ledger, forms, seed, scale, narrator)
+            narrator.say("relaying to the centre, and by courier")
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda post: post.send_up(home / "data"), posts))
+            narrator.say("waiting until the centre's figures stand still")
             coordinator.wait_until_still(list(forms))
             resolution = resolve_first(coordinator, forms[HOUSEHOLD_ID].schema)
             if resolution:
                 narrator.say(
                     f"resolved {resolution.about.path} as “{resolution.chosen}”, undid it, resolved it again"
                 )
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda post: post.fetch(home / "data"), posts))
+                held = tuple(pool.map(lambda post: post.look(forms, HOUSEHOLD_ID), posts))
             narrator.say("exporting")
             with ThreadPoolExecutor() as pool:
                 csvs = pool.map(lambda form_id: export_form(home / "data", form_id, out), forms)
@@ -126,7 +141,7 @@ def play(home: Path, out: Path, seed: int, scale: Scale, narrator: Narrator) -> 
         )
         for form_id, compiled in forms.items()
     }
-    return Played(cases, quarantined, server_exit_code)
+    return Played(cases, quarantined, server_exit_code, held, ledger.acknowledged_at())
 
 
 def _samples(coordinator: Coordinator, known: Known, chance: random.Random) -> Iterator[tuple[bytes, bytes]]:

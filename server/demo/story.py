@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from forms.compile import CompiledForm, compile_form
-from server.demo.coordinator import Coordinator
+from server.demo.posts import Post
 from server.demo.records import Finished, Ledger
 from server.demo.report import Narrator
 from server.demo.tablet import Mishap, Tablet
@@ -70,15 +70,15 @@ def compile_sheets() -> dict[str, CompiledForm]:
 
 
 def play_tablets(
-    coordinator: Coordinator,
+    posts: Sequence[Post],
     ledger: Ledger,
     forms: Mapping[str, CompiledForm],
     seed: int,
     scale: Scale,
     narrator: Narrator,
 ) -> None:
-    """Enrol the tablets and let them work, each in a thread of its own; what they know is in the ledger."""
-    tablets = [_enrol(coordinator, ledger, number, seed) for number in range(scale.tablets)]
+    """Enrol the tablets at the posts and let them work, each in a thread; what they know is in the ledger."""
+    tablets = [_enrol(posts[number % len(posts)], ledger, number, seed) for number in range(scale.tablets)]
     fresh = sum(scale.records.values()) * scale.tablets
     finished, acknowledged = ledger.count_finished, ledger.count_acknowledged
     with ThreadPoolExecutor(scale.tablets) as pool:
@@ -103,11 +103,11 @@ def play_tablets(
                 tablet.close()
 
 
-def _enrol(coordinator: Coordinator, ledger: Ledger, number: int, seed: int) -> Tablet:
+def _enrol(post: Post, ledger: Ledger, number: int, seed: int) -> Tablet:
     name = f"Tablet {number + 1}"
     chance = random.Random(f"{seed}/{number}")  # noqa: S311
     clock_error = CLOCK_ERRORS[number % len(CLOCK_ERRORS)]
-    return Tablet(name, coordinator.enrol(name), ledger, chance, clock_error)
+    return Tablet(name, post.name, post.desk.enrol(name), ledger, chance, clock_error)
 
 
 def _digests(compiled: CompiledForm) -> dict[str, str]:

@@ -55,12 +55,14 @@ class Tablet:
     def __init__(
         self,
         name: str,
+        post: str,
         server_url: str,
         ledger: Ledger,
         chance: random.Random,
         clock_error: timedelta = timedelta(0),
     ) -> None:
         self.chance = chance
+        self._post_name = post
         self._ledger = ledger
         self._clock_error = clock_error
         self._device = fill.Tablet(new_device_id(chance), name)
@@ -138,7 +140,7 @@ class Tablet:
         self._ledger.expect(one, FATES[fault])
         for _ in range(ATTEMPTS_MAX):
             if self._attempt(one, mishap, fault):
-                self._ledger.acknowledge(one)
+                self._ledger.acknowledge(one, self._post_name)
                 if mishap is Mishap.SENT_AGAIN:
                     self._attempt(one, Mishap.NOTHING, Fault.NONE)
                 return
