@@ -9,17 +9,19 @@ from pathlib import Path
 import commands
 import orjson
 import pytest
-from conftest import HOUSEHOLD
+from conftest import serving
 from relaying import new_node, origin_of, records_at
 from test_relay_sessions import centre, collect, enrolled, has_record, post
 
 from server import erasing
-from server.node import Node
+from server.node import Node, open_node
 from server.permissions import OPERATOR
 from server.relay import enrolling
 from server.relay.bundle_files import HEADER_BYTES, BundleError, read_header
 from server.relay.bundles import answer, find_receiver, read_bundle, read_bundles, write_bundle
-from server.setup import PROJECT_ID
+from server.relay.client import relay
+from server.settings import Settings
+from server.setup import PROJECT_ID, ensure_project
 from server.store import forms, submissions
 from server.store.engine import reading
 from sync.erasure import Reason
@@ -184,6 +186,21 @@ def test_two_posts_and_a_centre_end_alike_by_couriers_who_meet_by_chance(centre,
     assert records_at(centre) == {f"uuid:{number}" for number in range(8)}
 
 
+def test_courier_and_network_may_take_turns(centre, post, tmp_path):
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        post.catch_up()
+        collect(post, "uuid:1", secrets.token_bytes(100_000))
+        carry(post, centre, tmp_path / "up.bundle")
+        assert relay(post).sent_bytes < 2000
+        collect(post, "uuid:2")
+        relay(post)
+        up = carry(post, centre, tmp_path / "late.bundle")
+    assert read_header(up).entries == 0
+    assert records_at(centre) == {"uuid:1", "uuid:2"}
+
+
 def test_bundles_are_written_and_read_by_commands(tmp_path):
     def chapar(*words: str, data: str, code: int = 0) -> dict:
         done = commands.run(*words, "--json", "--data", str(tmp_path / data))
@@ -193,11 +210,11 @@ def test_bundles_are_written_and_read_by_commands(tmp_path):
     def file(name: str) -> str:
         return str(tmp_path / name)
 
-    (tmp_path / "household.md").write_text(HOUSEHOLD)
-    chapar("forms", "publish", file("household.md"), data="centre")
-    chapar("post", "enrol", "iq", "--out", file("iq.enrolment"), data="centre")
-    chapar("post", "init", "--from", file("iq.enrolment"), "--answer", file("iq.answer"), data="post")
-    chapar("post", "admit", file("iq.answer"), data="centre")
+    above, below = (open_node(Settings(data=tmp_path / name)) for name in ("centre", "post"))
+    ensure_project(above)
+    enrolled(above, below, "", "iq")
+    for node in (above, below):
+        node.close()
     (down,) = chapar("bundle", "write", "--for", "iq", "--to", file("down"), data="centre")["files"]
     assert down["entries"] > 0
     (taken,) = chapar("bundle", "read", file("down"), "--receipt", file("receipt"), data="post")["files"]
