@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import random
 import shutil
 import socket
@@ -169,6 +171,19 @@ def test_revision_with_other_bytes_does_not_reconcile_though_the_number_is_right
     keys = stored.revision_keys - {(instance_id, digest)} | {(instance_id, digest[::-1])}
     doctored = replace(demo.shelter, stored=replace(stored, revision_keys=keys))
     assert wrong_figures(demo.with_shelter(doctored), capsys) == {"revisions"}
+
+
+def test_the_manifests_reconcile_with_the_table_and_the_files(demo: Demo) -> None:
+    for form_id, case in demo.played.cases.items():
+        manifest = orjson.loads((demo.out / f"{form_id}.manifest.json").read_bytes())
+        assert manifest["records"]["exported"] == len(case.known.by_record)
+        assert [one["rows"] for one in manifest["tables"]] == [
+            len(rows) for rows in case.exported.tables.values()
+        ]
+        for one in manifest["files"]:
+            content = (demo.out / one["name"]).read_bytes()
+            assert hashlib.sha256(content).hexdigest() == one["sha256"]
+            assert not pd.read_csv(io.BytesIO(content), dtype=str).columns.empty
 
 
 def test_unfinished_business_does_not_reconcile(demo: Demo, capsys: pytest.CaptureFixture[str]) -> None:

@@ -307,9 +307,9 @@ def test_memory_does_not_grow_with_the_number_of_submissions(node: Node) -> None
         return peak
 
     store(node, *(xml("family", number, content) for number in range(120)))
-    small = peak_bytes()
+    small = min(peak_bytes(), peak_bytes())  # twice: a table of the interpreter's own may grow meanwhile
     store(node, *(xml("family", number, content) for number in range(120, 720)))
-    assert peak_bytes() < small * 1.3
+    assert min(peak_bytes(), peak_bytes()) < small * 1.3
 
 
 def test_csv_quotes_what_needs_it_and_nothing_else() -> None:

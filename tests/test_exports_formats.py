@@ -240,9 +240,9 @@ def test_memory_does_not_grow_with_rows(node: Node, tmp_path: Path, wanted: Form
         return peak
 
     store(node, *(xml("texts", number, f"<words>{'x' * 4000}</words>") for number in range(200)))
-    small = peak_bytes()
+    small = min(peak_bytes(), peak_bytes())
     store(node, *(xml("texts", number, f"<words>{'x' * 4000}</words>") for number in range(200, 1000)))
-    assert peak_bytes() < small * 1.3
+    assert min(peak_bytes(), peak_bytes()) < small * 1.3
 
 
 def test_personal_answers_stay_out_of_every_format(node: Node, tmp_path: Path) -> None:

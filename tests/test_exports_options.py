@@ -250,3 +250,29 @@ def test_surveycto_s_names_and_order(labelled: Node) -> None:
     assert list(read)[:3] == ["SubmissionDate", "consent", "needs"]
     assert list(read)[-4:] == ["instanceID", "formdef_version", "review_status", "KEY"]
     assert read["instanceID"].tolist() == read["KEY"].tolist() == ["uuid:1", "uuid:2"]
+
+
+def test_kobo_s_names_order_and_numbers(family: Node) -> None:
+    review(family, 2, "approved")
+    files = zipped_with(family, "family", Options(profile=Profile.KOBO, split=True))
+    own = table(files, "family.csv")
+    assert [name for name in own if name in {"street", "_place_latitude", "needs", "needs/food"}] == [
+        "street",
+        "_place_latitude",
+        "needs",
+        "needs/food",
+    ]
+    after = ["_id", "_uuid", "_submission_time", "_validation_status", "_notes", "_status", "_submitted_by"]
+    assert list(own)[-11:] == [*after, "__version__", "_tags", "meta/rootUuid", "_index"]
+    assert own["_uuid"].tolist() == ["1", "2", "3"]
+    assert own["_index"].tolist() == ["1", "2", "3"]
+    assert own["_validation_status"].tolist() == ["", "validation_status_approved", ""]
+    store(family, xml("family", 4, "<people><child><toy><what>kite</what></toy></child></people>"))
+    files = zipped_with(family, "family", Options(profile=Profile.KOBO))
+    toys = table(files, "family-toy.csv")
+    assert toys["_index"].tolist() == ["1", "2", "3", "4"]
+    assert toys["_parent_table_name"].tolist() == ["family-child"] * 4
+    assert toys["_parent_index"].tolist() == ["1", "1", "2", "3"]
+    assert toys["_submission__id"].tolist() == ["1", "1", "1", "4"]
+    children = table(files, "family-child.csv")
+    assert children["_parent_index"].tolist() == ["1", "1", "4"]

@@ -9,16 +9,14 @@ from functools import partial
 from server.exports.disclosure import read_bands
 from server.exports.hxl import tag
 from server.exports.names import unlike
-from server.exports.options import Options, Profile
+from server.exports.options import Options
+from server.exports.profiles import PROFILES, Shaped
 from server.exports.rows import Row
 from server.exports.spool import Cells, Seen, Spool
 from server.exports.turns import Turn, bander, chooser, labeller, solar
 from server.exports.variables import Kind, Variable
 
 SOLAR = "SolarHijri"
-
-Shaped = tuple[Variable, Seen, Turn | None]
-"""A column as it is written, what is known of the one it comes from, and how it is made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,30 +103,6 @@ def _columns(seen: Seen, options: Options, language: str) -> Iterator[Shaped]:
             yield part, seen, chooser(choice)
     if options.solar and seen.variable.kind in (Kind.DATE, Kind.DATETIME):
         yield replace(one, title=f"{one.title}-{SOLAR}", kind=Kind.TEXT, part=SOLAR), seen, solar
-
-
-def _surveycto(columns: list[Shaped]) -> list[Shaped]:
-    """SurveyCTO's names and order of what no question asks. Source: its documentation of exported data."""
-    by_title = {one.title: (one, seen, turn) for one, seen, turn in columns}
-    found = [
-        shaped
-        for shaped in columns
-        if shaped[0].column and shaped[0].title not in ("meta-instanceID", "instanceID")
-    ]
-    if "SubmissionDate" in by_title:
-        solar_too = [shaped for shaped in columns if shaped[0].title.startswith("SubmissionDate")]
-        found = [*solar_too, *found]
-        named = {"KEY": "instanceID", "FormVersion": "formdef_version", "ReviewState": "review_status"}
-        for title, other in named.items():
-            one, seen, turn = by_title[title]
-            found.append((replace(one, title=other), seen, turn))
-    return [*found, *(by_title[title] for title in ("PARENT_KEY", "KEY") if title in by_title)]
-
-
-PROFILES: dict[Profile, Callable[[list[Shaped]], list[Shaped]]] = {
-    Profile.ODK: lambda columns: columns,
-    Profile.SURVEYCTO: _surveycto,
-}
 
 
 def _shaped(

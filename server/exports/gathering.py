@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +13,19 @@ from typing import BinaryIO
 import orjson
 from sqlalchemy import Connection
 
+from forms.lineage import FORM
 from forms.schema import Flag
 from server.exports.cleaning_log import log_rows
 from server.exports.disclosure import Risk, ladder
 from server.exports.frames import Frame, frame, is_plain, watch
-from server.exports.options import Options
+from server.exports.layout import Table
+from server.exports.options import Options, Profile
 from server.exports.pages import MediaFile, iter_pages
+from server.exports.profiles import REPEAT_NUMBERS, ROOT_NUMBERS, Numbering
 from server.exports.rows import Row
 from server.exports.scope import Scope
 from server.exports.spool import Spool
-from server.exports.variables import Variable
+from server.exports.variables import Kind, Variable, variables
 from server.exports.views import Left, Records
 from server.problems import Problem
 from server.progress import Report, unseen
@@ -80,7 +83,14 @@ def gather(
 def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool, report: Report) -> None:
     scope, form = found.scope, (found.scope.project_id, found.scope.form_id)
     is_csv = is_plain(scope.options)
-    spools = [Spool(folder, table, scope.name(table), is_csv=is_csv) for table in scope.tables]
+    numbering = Numbering([scope.name(table) for table in scope.tables])
+    is_numbered = scope.options.profile is Profile.KOBO
+    spools = [
+        Spool(
+            folder, variables(table, _numbers(table) if is_numbered else {}), scope.name(table), is_csv=is_csv
+        )
+        for table in scope.tables
+    ]
     for spool in spools:
         found.files.callback(spool.close)
         watch(spool, scope.options)
@@ -94,6 +104,8 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
     if records.cleaner and not scope.key:
         found.log = list(log_rows(connection, scope, records.cleaner))
     for page in iter_pages(connection, scope, records, media=media):
+        if is_numbered:
+            numbering.add(page.rows)
         for spool, rows in zip(spools, page.rows, strict=True):
             spool.add(rows)
         if found.wanted:
@@ -103,6 +115,10 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
     found.frames = tuple(frame(spool, scope.options, scope.language) for spool in spools)
     if scope.options.recipient or scope.options.keys:
         found.risks = _risks(found.frames[0], scope.options)
+
+
+def _numbers(table: Table) -> Mapping[str, tuple[Kind, str]]:
+    return ROOT_NUMBERS if table.repeat == FORM else REPEAT_NUMBERS
 
 
 def _risks(own: Frame, options: Options) -> list[Risk]:

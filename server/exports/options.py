@@ -46,6 +46,7 @@ class Profile(StrEnum):
     """Whose column names and order scripts expect."""
 
     ODK = "odk"
+    KOBO = "kobo"
     SURVEYCTO = "surveycto"
 
 
@@ -57,7 +58,7 @@ class Options:
     names; in labelled formats only the language of their labels. personal: with the questions flagged P, S or G. filter: as ODK Central's `$filter`, "" for all records.
     split: a select_multiple gives a column of 0 and 1 for each choice too. group_paths: False leaves the groups out of the
     titles. deleted_fields: False gives only what the newest version asks. empty_columns: False leaves out questions that
-    nobody answered. profile: SurveyCTO's leaves the groups out. hxl: a row of HXL tags under the titles, in CSV and XLSX.
+    nobody answered. profile: all but ODK's leave the groups out. hxl: a row of HXL tags under the titles, in CSV and XLSX.
     solar: beside each date another column with it in the Solar Hijri calendar.
     recipient: who gets the file: it holds what may be shared, under names that are this recipient's own. bands: see
     `server.exports.disclosure.read_bands`. keys: names of questions, a comma between, by which people may be known again;

@@ -15,9 +15,8 @@ from typing import Any
 
 import orjson
 
-from server.exports.layout import Table
 from server.exports.rows import Row, csv_bytes
-from server.exports.variables import Kind, Variable, variables
+from server.exports.variables import Kind, Variable
 
 CHUNK_BYTES = 1 << 18
 Cells = Sequence[str]
@@ -66,16 +65,16 @@ class Seen:
 
 
 class Spool:
-    """One table's rows. watches: what is to be known of which column; see `Seen`.
+    """One table's rows, of these columns. watches: what is to be known of which column; see `Seen`.
 
     is_csv: the rows are kept as CSV at once, for whoever needs nothing else of them.
     """
 
-    def __init__(self, folder: Path, table: Table, name: str, *, is_csv: bool) -> None:
+    def __init__(self, folder: Path, columns: Sequence[Variable], name: str, *, is_csv: bool) -> None:
         self.name = name
         self.is_csv = is_csv
         self.rows = 0
-        self.seen = tuple(map(Seen, variables(table)))
+        self.seen = tuple(map(Seen, columns))
         self.watches: list[tuple[int, Callable[[Cells], None]]] = []
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115
 

@@ -116,8 +116,10 @@ def said(text: Text, language: str) -> str:
     return text.get(language) or text.get("default") or next(filter(None, text.values()), "")
 
 
-def variables(table: Table) -> tuple[Variable, ...]:
-    """Return the columns of a table as its rows are read, in order."""
+def variables(
+    table: Table, more: Mapping[str, tuple[Kind, str]] = MappingProxyType({})
+) -> tuple[Variable, ...]:
+    """Return the columns of a table as its rows are read, in order. more: kind and meaning of those that follow."""
     found: list[Variable] = []
 
     def add_known(title: str) -> None:
@@ -134,6 +136,8 @@ def variables(table: Table) -> tuple[Variable, ...]:
             found.append(Variable(column.title, _kind(column.asked), len(found), column))
     for title in ROOT_AFTER if table.repeat == FORM else REPEAT_AFTER:
         add_known(title)
+    for title, (kind, meaning) in more.items():
+        found.append(Variable(title, kind, len(found), meaning=meaning))
     return tuple(found)
 
 
