@@ -21,6 +21,7 @@ from forms.errors import FormError
 from server import health
 from server.api import (
     app_users,
+    checks,
     cleaning,
     conflicts,
     datasets,
@@ -35,6 +36,7 @@ from server.api import (
     forms_diff,
     key_conflicts,
     posts,
+    recodes,
     relay,
     removals,
     reviews,
@@ -161,7 +163,8 @@ class Application:
         app.include_router(datasets.router, prefix="/v1")
         app.include_router(entities.router, prefix="/v1")
         app.include_router(reviews.router, prefix="/v1")
-        app.include_router(cleaning.router, prefix="/v1")
+        for router in (cleaning.router, recodes.router, checks.router):
+            app.include_router(router, prefix="/v1")
         app.include_router(removals.router, prefix="/v1")
         app.include_router(posts.router, prefix="/v1")
         app.include_router(relay.router, prefix="/v1")

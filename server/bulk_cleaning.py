@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -21,9 +23,11 @@ from forms.cells import path_of
 from forms.fill_answers import spell_value
 from forms.schema import Field
 from forms.xpath import Environment, XPathError, boolean, compile_expression, evaluate
+from forms.xpath_values import to_text
 from server import cleaning
 from server.cleaned import Cleaner
-from server.cleaning import Fault, Plan, Wish, open_current
+from server.cleaning import Fault, Plan, open_current
+from server.cleaning_desk import Wish
 from server.cleaning_places import NoPlaceError, Questions
 from server.disclosure import Veil, veil
 from server.node import Node
@@ -37,14 +41,16 @@ from sync.cleaning import EntryKind, Status, fold
 
 BULK_MAX = 1000
 PAGE = 100
+LETTERS = str.maketrans("يىك", "ییک")
 STALE = "The record changed since the preview. Preview again."
 UNREADABLE = (XPathError, ArithmeticError, ValueError, IndexError)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Edit:
     """What to do where. where: an expression that is true, of the clean view. name: of the question or repeat, "" for
-    the record. new: the answer or choice; or formula: an expression that gives it.
+    the record. new: the answer or choice; or formula: an expression that gives it; or values: what is written in the
+    question `source` → what is given, whatever its case and blanks.
     """
 
     where: str
@@ -54,6 +60,13 @@ class Edit:
     formula: str = ""
     reason: str = ""
     check_id: str = ""
+    source: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def folded(self) -> Mapping[str, str]:
+        """The values by what is compared."""
+        return {folded(text): new for text, new in self.values.items()}
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,23 @@ def apply(node: Node, actor: Actor, form: FormKey, token: str, *, personal: bool
     return batch, Plan(form, plan.records, (*plan.faults, *stale), plan.unchanged)
 
 
+def all_wishes(
+    connection: Connection, node: Node, form: FormKey, edit: Edit, *, personal: bool
+) -> list[Wish]:
+    """Return what an edit asks for of all records."""
+    cleaner = open_current(connection, node, form)
+    reader = _Reader(cleaner, edit, veil(cleaner.line, personal=personal))
+    wishes: list[Wish] = []
+    for one, entries in _records(connection, cleaner, None):
+        wishes += reader.read(one, entries, len(wishes))
+    return wishes
+
+
+def read_edit(document: Mapping[str, Any]) -> Edit:
+    """Return the edit that `dataclasses.asdict` wrote. Raises TypeError, ValueError, KeyError for anything else."""
+    return Edit(**{**document, "kind": EntryKind(document["kind"])})
+
+
 def _wishes(
     connection: Connection,
     node: Node,
@@ -127,7 +157,8 @@ class _Reader:
         chance = random.Random(0)  # noqa: S311  (a filter that asks for chance gets the same each time)
         self._environment = Environment(datetime.now(UTC), chance)
         self._expressions: dict[tuple[str, int], str] = {}
-        for expression in filter(None, (edit.where, edit.formula)):
+        source = f"${{{edit.source or edit.name}}}" if edit.values else ""
+        for expression in filter(None, (edit.where, edit.formula, source)):
             self._expanded(expression, len(cleaner.line.versions) - 1)
 
     def read(self, one: StoredSubmission, entries: list[stored.StoredEntry], number: int) -> Iterator[Wish]:
@@ -155,6 +186,8 @@ class _Reader:
                 if where and not boolean(where, element, self._environment):
                     continue
                 new = self._new(at, element, schema.by_path.get(path_of(cell)))
+                if new is None:
+                    continue
             except UNREADABLE:
                 continue
             number += 1
@@ -169,7 +202,12 @@ class _Reader:
                 check_id=self._edit.check_id,
             )
 
-    def _new(self, at: int, element: Any, node: object) -> str:
+    def _new(self, at: int, element: Any, node: object) -> str | None:
+        """The new answer; None where what is written is none of the values."""
+        if self._edit.values:
+            source = f"${{{self._edit.source or self._edit.name}}}"
+            said = to_text(evaluate(self._expanded(source, at), element, self._environment))
+            return self._edit.folded.get(folded(said))
         if not self._edit.formula or not isinstance(node, Field):
             return self._edit.new
         value = evaluate(self._expanded(self._edit.formula, at), element, self._environment)
@@ -208,6 +246,12 @@ def _with_entries(
     yield from ((one, found.get(one.instance_id, [])) for one in page if not one.encrypted)
 
 
+def folded(text: str) -> str:
+    """Return what two spellings have in common: case, width, blanks, Arabic for Persian letters."""
+    plain = unicodedata.normalize("NFKC", text).replace("\u200c", " ").translate(LETTERS)
+    return " ".join(plain.casefold().split())
+
+
 def _state(one: StoredSubmission, entries: list[stored.StoredEntry]) -> str:
     state = [one.current_digest, one.version, one.answers, [entry.id for entry in entries]]
     return hashlib.sha256(orjson.dumps(state)).hexdigest()[:16]
@@ -217,9 +261,7 @@ def _read_token(form: FormKey, token: str) -> tuple[Edit, dict[str, str]]:
     try:
         about, edit, names = orjson.loads(base64.urlsafe_b64decode(token))
         if tuple(about) == form and len(names) <= BULK_MAX:
-            return Edit(**edit | {"kind": EntryKind(edit["kind"])}), {
-                str(k): str(v) for k, v in names.items()
-            }
+            return read_edit(edit), {str(k): str(v) for k, v in names.items()}
     except (ValueError, TypeError, KeyError):
         pass
     raise Problem(400.1, "This is no token of a preview of this form. Preview again.")

@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from server.cleaning import Fault, Wish
+from server.cleaning import Fault
+from server.cleaning_desk import Wish
 from server.cleaning_files import LogFile, plain
 from sync.cleaning import EntryKind
 

@@ -35,6 +35,7 @@ from server.store import (
     key_conflicts,
     listed,
     quarantine,
+    recodes,
     reviews,
     submissions,
 )
@@ -207,6 +208,8 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
             return [lambda connection: _project_form(connection, schemas, first, detail, example)]
         case Kind.FORM_MEDIA:
             return [lambda connection: _project_media(connection, schemas, first, detail)]
+        case Kind.RECODE:
+            return [lambda connection: recodes.project_recode(connection, first, detail)]
         case Kind.FORM_STATE:
             return [lambda connection: form_states.project_state(connection, first, detail)]
         case Kind.APP_USER:

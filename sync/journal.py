@@ -33,6 +33,7 @@ class Kind(StrEnum):
     APP_USER = "app_user"
     ENTITY = "entity"
     CLEANING = "cleaning"
+    RECODE = "recode"
     LISTED = "listed"
 
 

@@ -9,8 +9,9 @@ import pytest
 from conftest import HOUSEHOLD, serving
 from relaying import collect, enrolled, has_record, new_node, origin_of, records_at
 
+from server.node import Node
 from server.publishing import publish
-from server.relay import client, enrolling
+from server.relay import client, enrolling, places
 from server.relay.client import relay
 from server.relay.session import RelayError
 from server.relay.status import describe
@@ -160,3 +161,21 @@ def test_a_form_that_a_post_is_not_allowed_stays_at_the_centre_until_it_is(centr
         post.catch_up()
     with reading(post.engine) as connection:
         assert [one.form_id for one in forms.list_current(connection, PROJECT_ID)] == ["household", "other"]
+
+
+def test_of_each_record_it_is_told_who_received_it_and_since_when_the_centre_has_it(centre, post):
+    def told(node: Node) -> list[tuple[str, bool]]:
+        node.catch_up()
+        with reading(node.engine) as connection:
+            found = places.describe(connection, (PROJECT_ID, "household"), "uuid:1")
+        return [(one["receivedBy"], one["atCentreSince"] is not None) for one in found]
+
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        collect(post, "uuid:1")
+        assert told(post) == [("", False)]
+        relay(post)
+        assert (told(post), told(centre)) == ([("", True)], [("north", True)])
+        collect(post, "uuid:2")
+        assert told(post) == [("", True)]

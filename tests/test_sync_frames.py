@@ -15,8 +15,8 @@ from conftest import household
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync import frames
 from sync.fact_keys import key_of
+from sync.frame_writer import FrameWriter
 from sync.frames import PLAIN, FrameError, Payload, Sent, Skip, UnknownFormError, pack, unpack
 from sync.journal import BrokenChainError, Entry, Fact, Head, Kind, seal
 from sync.outline import Primer
@@ -155,6 +155,25 @@ def test_a_frame_made_by_what_is_not_here_says_so() -> None:
         unpack(frame, PLAIN)
 
 
+@pytest.mark.parametrize(
+    ("first", "last"), [(5, 2), (0, 3), (-4, 3), (1, 2**63)], ids=["backwards", "zero", "negative", "too far"]
+)
+def test_a_skip_that_no_log_has_is_refused(first: int, last: int) -> None:
+    frame = FrameWriter(PLAIN).write([Skip("node", "epoch", "", first, last, bytes(32))])
+    with pytest.raises(FrameError):
+        unpack(frame, PLAIN)
+
+
+def test_a_fact_that_no_store_can_hold_is_refused() -> None:
+    for fact, stamp in (
+        (Fact(Kind.COMMENT, 2**31, None, b"{}"), 1),
+        (Fact(Kind.COMMENT, 1, None, b"{}"), 2**63),
+    ):
+        (entry,) = seal(Head("node", "epoch"), [fact], iter([stamp]))
+        with pytest.raises(FrameError):
+            unpack(FrameWriter(PLAIN).write([Sent(entry)]), PLAIN)
+
+
 def test_logs_may_be_mixed_and_have_gaps() -> None:
     one, other = (
         log([Fact(Kind.COMMENT, 1, None, b"{}")] * 5),
@@ -185,4 +204,4 @@ def named(fact: Fact) -> str:
 
 def packed_small(items: list[Sent]) -> bool:
     """Whether the small way was taken, and not the one for what it cannot do."""
-    return pack(items, PLAIN) == frames._Writer(PLAIN).write(items)
+    return pack(items, PLAIN) == FrameWriter(PLAIN).write(items)

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from server import bulk_cleaning, cleaning, cleaning_exchange
-from server.api.cleaning_json import describe_faults, describe_log, describe_plan
+from server import cleaning, cleaning_exchange
+from server.api.cleaning_json import describe_faults, describe_log
 from server.api.deps import ActorDep, NodeDep, admit, get_form
-from server.api.findings_json import describe_findings
 from server.api.forms import read_body
-from server.api.quality_json import describe_quality
-from server.bulk_cleaning import Edit
-from server.cleaning import Wish
+from server.cleaning_desk import Wish
 from server.cleaning_dialects import Dialect
 from server.cleaning_files import BYTES_MAX
 from server.permissions import Action, Actor, may
@@ -81,20 +77,6 @@ class NewEntries(BaseModel):
         return self
 
 
-class Bulk(BaseModel):
-    """To preview: where (an expression, as `${size} > 20`), what to do, and new or formula. To apply: the token."""
-
-    model_config = ConfigDict(extra="forbid")
-    where: str = ""
-    kind: Asked = EntryKind.CHANGE
-    field: str = ""
-    new: str = ""
-    formula: str = ""
-    reason: Reason = ""
-    checkId: str = ""  # noqa: N815
-    token: str = ""
-
-
 class Undoing(BaseModel):
     """What to take back: a batch, or entries by id."""
 
@@ -129,7 +111,7 @@ def list_cleaning(
         limit=limit,
         batch=batch,
         instance_id=instanceId,
-        personal=_sees_all(actor, project_id),
+        personal=sees_all(actor, project_id),
     )
 
 
@@ -143,7 +125,7 @@ def add_entries(
     wishes = [one.wish(number) for number, one in enumerate(new.entries)]
     with reading(node.engine) as connection:
         plan = cleaning.plan(
-            connection, node, (project_id, form_id), wishes, personal=_sees_all(actor, project_id)
+            connection, node, (project_id, form_id), wishes, personal=sees_all(actor, project_id)
         )
     if plan.faults and not new.partial:
         raise Problem(
@@ -151,22 +133,7 @@ def add_entries(
             f"{len(plan.faults)} of {len(wishes)} lines cannot be entered; nothing was.",
             extra={"faults": describe_faults(plan.faults)},
         )
-    return _entered(cleaning.record(node, actor, plan), plan)
-
-
-@router.post("/bulk")
-def change_many(
-    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, bulk: Bulk, preview: bool = False
-) -> dict[str, Any]:
-    """Preview one change to many records, or apply exactly what a preview showed."""
-    admit(node, actor, Action.CLEAN, project_id)
-    get_form(node, project_id, form_id)
-    form, personal = (project_id, form_id), _sees_all(actor, project_id)
-    if not preview:
-        return _entered(*bulk_cleaning.apply(node, actor, form, bulk.token, personal=personal))
-    edit = Edit(bulk.where, bulk.kind, bulk.field, bulk.new, bulk.formula, bulk.reason, bulk.checkId)
-    found = bulk_cleaning.preview(node, form, edit, personal=personal)
-    return {"token": found.token, "more": found.more} | describe_plan(node, found.plan, personal=personal)
+    return entered(cleaning.record(node, actor, plan), plan)
 
 
 @router.post("/undo")
@@ -181,7 +148,7 @@ def undo(node: NodeDep, actor: ActorDep, project_id: int, form_id: str, undoing:
         batch=undoing.batch,
         ids=undoing.ids,
         reason=undoing.reason,
-        personal=_sees_all(actor, project_id),
+        personal=sees_all(actor, project_id),
     )
     return {"batch": batch}
 
@@ -200,13 +167,13 @@ async def import_log(
     await run_in_threadpool(admit, node, actor, Action.CLEAN, project_id)
     await run_in_threadpool(get_form, node, project_id, form_id)
     data = await read_body(request, BYTES_MAX)
-    personal = _sees_all(actor, project_id)
+    personal = sees_all(actor, project_id)
 
     def run() -> dict[str, Any]:
         done = cleaning_exchange.import_log(
             node, actor, (project_id, form_id), data, "", dialect, apply=apply, personal=personal
         )
-        found = _entered(done.batch, done.plan)
+        found = entered(done.batch, done.plan)
         return found | {"lines": done.lines, "encoding": done.encoding}
 
     return await run_in_threadpool(run)
@@ -220,63 +187,13 @@ def export_log(
     admit(node, actor, Action.READ_SUBMISSIONS, project_id)
     get_form(node, project_id, form_id)
     files = cleaning_exchange.export_log(
-        node, (project_id, form_id), dialect, personal=_sees_all(actor, project_id)
+        node, (project_id, form_id), dialect, personal=sees_all(actor, project_id)
     )
     return Response(files[removed], media_type="text/csv; charset=utf-8")
 
 
-@router.get("/checks")
-def list_findings(
-    node: NodeDep,
-    actor: ActorDep,
-    project_id: int,
-    form_id: str,
-    checkId: str = "",  # noqa: N803
-    after: str = "",
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
-) -> dict[str, Any]:
-    """List the checks of the form's sheet and a page of what they found, what was received first first.
-
-    after: the `position` of the last seen. To decide a finding, enter lines with its `checkId`.
-    """
-    admit(node, actor, Action.READ_SUBMISSIONS, project_id)
-    get_form(node, project_id, form_id)
-    return describe_findings(
-        node,
-        (project_id, form_id),
-        after=_place(after),
-        limit=limit,
-        check_id=checkId,
-        personal=_sees_all(actor, project_id),
-    )
-
-
-@router.get("/quality")
-def list_standouts(
-    node: NodeDep,
-    actor: ActorDep,
-    project_id: int,
-    form_id: str,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
-) -> dict[str, Any]:
-    """List what stands out among the records of the clean view, and the work of each account. Reads all records."""
-    admit(node, actor, Action.READ_SUBMISSIONS, project_id)
-    get_form(node, project_id, form_id)
-    return describe_quality(node, (project_id, form_id), limit=limit, personal=_sees_all(actor, project_id))
-
-
-def _place(text: str) -> tuple[int, str, str, str] | None:
-    if not text:
-        return None
-    try:
-        stamp, *names = orjson.loads(text)
-        instance_id, check_id, cell = map(str, names)
-        return int(stamp), instance_id, check_id, cell
-    except (ValueError, TypeError):
-        raise Problem(400.1, "“after” is the `position` of a finding.") from None
-
-
-def _entered(batch: str, plan: cleaning.Plan) -> dict[str, Any]:
+def entered(batch: str, plan: cleaning.Plan) -> dict[str, Any]:
+    """Return what was entered, and what was not."""
     return {
         "batch": batch or None,
         "entered": plan.count if batch else 0,
@@ -285,5 +202,6 @@ def _entered(batch: str, plan: cleaning.Plan) -> dict[str, Any]:
     }
 
 
-def _sees_all(actor: Actor, project_id: int) -> bool:
+def sees_all(actor: Actor, project_id: int) -> bool:
+    """Return whether the actor may see answers that few may."""
     return may(actor, Action.EXPORT_PERSONAL, project_id)

@@ -13,6 +13,7 @@ from server.api.deps import ActorDep, NodeDep, admit
 from server.etags import known_etags
 from server.exports import jobs
 from server.exports.archive import Download, download_table, download_zip
+from server.exports.flows import public_flows
 from server.exports.names import safe_name
 from server.exports.options import Format, Options, Profile, View
 from server.exports.prepared import Job
@@ -22,6 +23,8 @@ from server.problems import Problem
 
 router = APIRouter(prefix="/projects/{project_id}/forms/{form_id}", tags=["exports"])
 
+AsOf = Annotated[str, Query(alias="asOf", max_length=64)]
+Filter = Annotated[str, Query(alias="$filter")]
 ExportId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 MEDIA_TYPES = {
     "zip": "application/zip",
@@ -32,9 +35,9 @@ MEDIA_TYPES = {
 
 def read_options(
     view: View = View.MERGED,
-    as_of: Annotated[str, Query(alias="asOf")] = "",
+    as_of: AsOf = "",
     personal: bool = False,
-    text: Annotated[str, Query(alias="$filter")] = "",
+    text: Filter = "",
     split: Annotated[bool, Query(alias="splitSelectMultiples")] = False,
     group_paths: Annotated[bool, Query(alias="groupPaths")] = True,
     deleted_fields: Annotated[bool, Query(alias="deletedFields")] = True,
@@ -102,6 +105,22 @@ def export_table(
     _admit(node, actor, project_id, personal=options.personal)
     download = download_table(node, project_id, form_id, options, known=known_etags(request))
     return _answer(download, f"{safe_name(form_id)}.csv", "text/csv; charset=utf-8")
+
+
+@router.get("/flows.csv")
+def export_flows(
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    form_id: str,
+    view: View = View.CLEAN,
+    text: Filter = "",
+    as_of: AsOf = "",
+) -> Response:
+    """Give the public table of flows: people by day, crossing and direction, small counts blank."""
+    _admit(node, actor, project_id, personal=False)
+    content = public_flows(node, project_id, form_id, Options(view=view, filter=text, as_of=as_of))
+    return Response(content, media_type="text/csv; charset=utf-8")
 
 
 @router.post("/exports", status_code=202)

@@ -171,6 +171,78 @@ def quality(
     tell(found, "\n".join(lines), as_json=as_json)
 
 
+@app.command("recode")
+def recode(
+    form: Form,
+    name: Annotated[str, typer.Argument(help="What it is called.")],
+    field: Annotated[str, typer.Option(help="The question whose answer is given, or `needs/water`.")],
+    source: Annotated[str, typer.Option(help="The question that is looked at, when it is another.")] = "",
+    values: Annotated[
+        Path | None, typer.Option(help="CSV of two columns: what is written, what is given.", exists=True)
+    ] = None,
+    where: Annotated[str, typer.Option(help="An expression, as ${size} > 20.")] = "",
+    formula: Annotated[str, typer.Option(help="An expression that gives the answer: ${litres} * 1000.")] = "",
+    kind: Annotated[str, typer.Option(help="change, blank, add_option, …")] = "change",
+    reason: Annotated[str, typer.Option(help="Why; kept with each entry.")] = "",
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """Keep a change to many records: recoded others, a spelling list, a unit. `recodes --run` makes it."""
+    import csv
+
+    from server import recoding
+    from server.bulk_cleaning import Edit
+    from server.cleaning_files import decode
+    from server.permissions import OPERATOR
+    from sync.cleaning import EntryKind
+
+    text = decode(values.read_bytes())[0] if values else ""
+    given = {row[0]: row[1] for row in csv.reader(text.lstrip("\ufeff").splitlines()) if len(row) >= 2}
+    if kind not in set(EntryKind):
+        raise typer.BadParameter(f"Use one of {', '.join(EntryKind)}.", param_hint="--kind")
+    edit = Edit(where, EntryKind(kind), field, "", formula, reason, "", source, given)
+    with opened(data) as node:
+        recoding.keep(node, OPERATOR, (project, form), name, edit, personal=True)
+    tell(
+        {"name": name, "values": len(given)},
+        f"kept; make it: chapar cleaning recodes {form} --run",
+        as_json=as_json,
+    )
+
+
+@app.command("recodes")
+def recodes(
+    form: Form,
+    run: Annotated[bool, typer.Option("--run", help="Make each of them again.")] = False,
+    give_up: Annotated[str, typer.Option(help="Keep this one no more; what it has entered stays.")] = "",
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """List the recodes that are kept, make them again, or give one up."""
+    from server import recoding
+    from server.permissions import OPERATOR
+    from server.store import recodes as stored
+    from server.store.engine import reading
+
+    with opened(data) as node:
+        node.catch_up()
+        if give_up:
+            recoding.give_up(node, OPERATOR, (project, form), give_up)
+        done = recoding.run(node, (project, form)) if run else {}
+        with reading(node.engine) as connection:
+            kept = [one.name for one in stored.list_recodes(connection, (project, form))]
+    entered = {name: {"entered": count, "faults": len(faults)} for name, (count, faults) in done.items()}
+    lines = [
+        f"{name}: {entered[name]['entered']} entered, {entered[name]['faults']} faults"
+        if name in entered
+        else name
+        for name in kept
+    ]
+    tell({"recodes": kept, "made": entered}, "\n".join(lines) or "No recode is kept.", as_json=as_json)
+
+
 @app.command("undo")
 def undo(
     form: Form,

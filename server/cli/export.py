@@ -100,6 +100,29 @@ def export(
     )
 
 
+def flows(
+    form: Annotated[str, typer.Argument(help="The form that counts flows.")],
+    out: Annotated[Path, typer.Option("--out", help="The CSV to write.")],
+    view: Annotated[
+        View, typer.Option("--view", help="What a record says; see docs/exports.md.")
+    ] = View.CLEAN,
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="As the records were then: 2026-11-22T21:00:00Z.")
+    ] = "",
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """Write the table of flows that may be published: people by day, crossing and direction, small counts blank."""
+    from server.exports.flows import public_flows
+
+    with opened(data) as node:
+        content = public_flows(node, project, form, Options(view=view, as_of=as_of))
+    out.write_bytes(content)
+    rows = content.count(b"\n") - 2
+    tell({"out": str(out), "rows": rows}, f"{out}: {rows} rows", as_json=as_json)
+
+
 def rebuild(data: Data = None, as_json: Json = False) -> None:
     """Derive all state again from the journal. Safe to repeat; a running server should be stopped first."""
     from server import projection

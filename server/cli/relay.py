@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from server.cli.common import Data, Json, opened, tell
+from server.cli.common import Data, Json, Project, opened, tell
 
 if TYPE_CHECKING:
     from server.relay.session import Session
@@ -62,6 +62,37 @@ def status(data: Data = None, as_json: Json = False) -> None:
     if found["filesWanted"]:
         lines.append(f"{found['filesWanted']} files are still on their way")
     tell(found, "\n".join(lines) or "This server relays with nobody.", as_json=as_json)
+
+
+@app.command("where")
+def where(
+    form_id: str,
+    instance_id: Annotated[str, typer.Argument(help="The record's instanceID, or that of an edit.")],
+    project: Project = 1,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Say where a record is: who received it from a tablet, when, and since when it is at the centre."""
+    from server.problems import Problem
+    from server.relay import places
+    from server.store import submissions
+    from server.store.engine import reading
+
+    with opened(data, as_post=True) as node:
+        node.catch_up()
+        with reading(node.engine) as connection:
+            found = submissions.find_submission(connection, project, form_id, instance_id)
+            if found is None:
+                raise Problem(
+                    404.1, "There is no such record here: it is still on the tablet, or at another post."
+                )
+            receipts = places.describe(connection, (project, form_id), found.instance_id)
+    lines = [
+        f"{one['instanceId']}: received {one['receivedAt']} by {one['receivedBy'] or 'this server'}, "
+        + (f"at the centre since {one['atCentreSince']}" if one["atCentreSince"] else "not yet at the centre")
+        for one in receipts
+    ]
+    tell({"receipts": receipts}, "\n".join(lines), as_json=as_json)
 
 
 def _line(role: str, one: dict[str, Any]) -> str:

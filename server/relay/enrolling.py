@@ -94,7 +94,7 @@ def enrol(
     forms: Collection[str] | None = None,
     crossings: Collection[str] | None = None,
 ) -> Enrolment:
-    """Make an enrolment for a post of this name; a revoked post of the name is replaced once it is answered.
+    """Make an enrolment for a post of this name, in the place of one that was revoked or has not answered.
 
     url: where the post reaches this node, "" when only bundles do. forms, crossings: what it may send and receive, None
     for all. Raises Problem 409.3.

@@ -24,7 +24,7 @@ from server.relay.codec import FEW, StoreCodec
 from server.relay.fetching import Files
 from server.relay.messages import Head, Message, Part
 from server.relay.scope import Scope
-from server.store import identity, logs, mentions, peers, posts
+from server.store import identity, logs, marks, mentions, peers, posts
 from server.store.engine import reading, writing
 from sync.frames import PLAIN, Sent, Skip, UnknownFormError, pack, unpack
 from sync.logs import MAIN, SAID_BYTES, Have, Log, Range, list_have
@@ -125,6 +125,7 @@ class Session:
                 look_at_own(connection, self._said)
                 peers.note_said(connection, self.other.origin, self._said)
             now_ms = time.time_ns() // 1_000_000
+            self._mark(connection, items, head.have or {}, now_ms)
             seen = {
                 "contact_ms": now_ms,
                 "clock_ms": head.clock_ms - now_ms,
@@ -155,6 +156,19 @@ class Session:
         self._doubted = set(head.doubted)
         if self._said is not None:
             self._doubted |= list_doubted(connection, self._said)
+
+    def _mark(self, connection: Connection, items: Sequence[Sent | Skip], said: Have, now_ms: int) -> None:
+        """Keep since when the node above has what was collected below it: the other side, or this one."""
+        if self.other.is_up:
+            family = scope_of(connection, self.other).family
+            known = {log: ranges for log, ranges in said.items() if log[0] in family}
+            marks.note(connection, self.other.origin, known, now_ms)
+        elif items:
+            touched = {taking.log_of(item) for item in items}
+            own, _ = logs.own_log(connection)
+            chains = logs.read_chains(connection, touched)
+            known = {log: chains[log].ranges.get(MAIN, []) for log in touched if log in chains}
+            marks.note(connection, own[0], known, now_ms)
 
     def _news(self, have: Have, *, is_known: bool) -> Have | None:
         """What of it to say: all at first (unless its digest may do), then what changed."""

@@ -36,15 +36,15 @@ def take(connection: Connection, items: Sequence[Sent | Skip]) -> int:
     journal.lock(connection)
     _give_up_own(connection, items)
     own, _ = logs.own_log(connection)
-    names = {_log_of(item) for item in items}
+    names = {log_of(item) for item in items}
     chains = logs.read_chains(connection, names)
     for name in names:
-        seqs = [item.entry.seq for item in items if isinstance(item, Sent) and _log_of(item) == name]
+        seqs = [item.entry.seq for item in items if isinstance(item, Sent) and log_of(item) == name]
         around = {near for seq in seqs for near in (seq - 1, seq, seq + 1)}
         logs.load_window(connection, name, chains.setdefault(name, Chains()), around)
     fresh: list[Foreign] = []
     for item in items:
-        name = _log_of(item)
+        name = log_of(item)
         if isinstance(item, Skip):
             if name != own:
                 _cover(connection, name, chains[name], item)
@@ -77,7 +77,7 @@ def note_fork(connection: Connection, name: Log, branch: str, seq: int) -> None:
 def _give_up_own(connection: Connection, items: Sequence[Sent | Skip]) -> None:
     """Begin a new epoch if somebody else went on with ours; both branches are kept."""
     own, end = logs.own_log(connection)
-    mine = [item.entry for item in items if isinstance(item, Sent) and _log_of(item) == own]
+    mine = [item.entry for item in items if isinstance(item, Sent) and log_of(item) == own]
     chains = Chains({MAIN: [end]})
     logs.load_window(connection, own, chains, {entry.seq for entry in mine})
     strange = next((entry for entry in mine if chains.find(entry) is None), None)
@@ -112,7 +112,8 @@ def _files_of(fresh: Sequence[Foreign]) -> Iterator[dict[str, Any]]:
         yield {"sha256": sha256, "size": size}
 
 
-def _log_of(item: Sent | Skip) -> Log:
+def log_of(item: Sent | Skip) -> Log:
+    """Return the log that an item is of."""
     return (item.origin, item.epoch) if isinstance(item, Skip) else _log(item.entry)
 
 

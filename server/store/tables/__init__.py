@@ -50,6 +50,7 @@ mention = SQLModel.metadata.tables["mention"]
 due = SQLModel.metadata.tables["due"]
 peer = SQLModel.metadata.tables["peer"]
 wanted = SQLModel.metadata.tables["wanted"]
+mark = SQLModel.metadata.tables["mark"]
 asked = SQLModel.metadata.tables["asked"]
 project = SQLModel.metadata.tables["project"]
 form = SQLModel.metadata.tables["form"]
@@ -77,6 +78,7 @@ comment = SQLModel.metadata.tables["comment"]
 distinction = SQLModel.metadata.tables["distinction"]
 key_conflict = SQLModel.metadata.tables["key_conflict"]
 finding = SQLModel.metadata.tables["finding"]
+recode = SQLModel.metadata.tables["recode"]
 cleaning_entry = SQLModel.metadata.tables["cleaning_entry"]
 erased = SQLModel.metadata.tables["erased"]
 dropped_blob = SQLModel.metadata.tables["dropped_blob"]
@@ -112,6 +114,7 @@ STATE = (
     key_conflict,
     cleaning_entry,
     finding,
+    recode,
     erased,
     erasing,
     app_user,

@@ -39,3 +39,22 @@ class CleaningEntry(SQLModel, table=True):
     remarks: str = Field(sa_type=Text)
     actor_id: int = Field(sa_type=BigInteger)
     actor_name: str
+
+
+class Recode(SQLModel, table=True):
+    """A change to many records that is kept, to be made again to what arrives later.
+
+    edit: JSON, as `server.bulk_cleaning.Edit`. personal: whether its author may see all answers. is_kept: False once it
+    was given up. stamp: of the fact that says so.
+    """
+
+    __tablename__ = "recode"
+    project_id: int = Field(primary_key=True)
+    form_id: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    edit: str = Field(sa_type=Text)
+    personal: bool
+    is_kept: bool
+    stamp: int = Field(sa_type=BigInteger)
+    actor_id: int = Field(sa_type=BigInteger)
+    actor_name: str

@@ -98,3 +98,14 @@ class Asked(SQLModel, table=True):
     __tablename__ = "asked"
     origin: str = Field(primary_key=True)
     sha256: str = Field(primary_key=True)
+
+
+class Mark(SQLModel, table=True):
+    """By `at_ms` (since 1970) it was known here that `receiver` covers a log from its start to `last`."""
+
+    __tablename__ = "mark"
+    receiver: str = Field(primary_key=True)
+    origin: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    last: int = Field(primary_key=True, sa_type=BigInteger)
+    at_ms: int = Field(sa_type=BigInteger)

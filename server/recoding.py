@@ -1,0 +1,101 @@
+"""Changes to many records that are kept and made again: recoded others, spelling lists, units.
+
+Running them enters what they ask of records that have come since, under the name of whoever kept the recode. What a
+recode has entered about an answer once it never enters again: if somebody took that back, they meant it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import orjson
+
+from server import bulk_cleaning, cleaning
+from server.bulk_cleaning import Edit, read_edit
+from server.cleaning import Fault, Plan
+from server.node import Node
+from server.permissions import Actor
+from server.problems import Problem
+from server.store import cleaning as stored
+from server.store import journal, recodes
+from server.store.engine import reading, writing
+from server.store.recodes import StoredRecode
+from server.store.submissions import FormKey
+from sync.journal import Fact, Kind
+
+AT_ONCE = 500
+"""So many lines are held against their records, and entered, at a time."""
+CHECK = "recode:"
+"""Begins the check that a recode's entries name."""
+
+
+def keep(node: Node, actor: Actor, form: FormKey, name: str, edit: Edit, *, personal: bool) -> None:
+    """Keep a recode under a name, in place of one that has it. Raises Problem 400.33 for one that cannot be read."""
+    bulk_cleaning.preview(node, form, edit, personal=personal)
+    _say(node, actor, form, name, edit, personal=personal, is_kept=True)
+
+
+def give_up(node: Node, actor: Actor, form: FormKey, name: str) -> None:
+    """Run a recode no more; what it has entered stays. Raises Problem 404.1."""
+    one = _get(node, form, name)
+    edit = read_edit(orjson.loads(one.edit))
+    _say(node, actor, form, name, edit, personal=one.personal, is_kept=False)
+
+
+def run(node: Node, form: FormKey) -> dict[str, tuple[int, list[Fault]]]:
+    """Make every kept recode again; return how many entries each made, and the lines that could not be entered."""
+    with reading(node.engine) as connection:
+        kept = recodes.list_recodes(connection, form)
+    return {one.name: _run(node, form, one) for one in kept}
+
+
+def _run(node: Node, form: FormKey, one: StoredRecode) -> tuple[int, list[Fault]]:
+    check_id = CHECK + one.name
+    edit = replace(read_edit(orjson.loads(one.edit)), check_id=check_id)
+    author = Actor(one.actor_id, one.actor_name, None)
+    with reading(node.engine) as connection:
+        wishes = bulk_cleaning.all_wishes(connection, node, form, edit, personal=one.personal)
+    count = 0
+    faults: list[Fault] = []
+    for start in range(0, len(wishes), AT_ONCE):
+        with reading(node.engine) as connection:
+            some = wishes[start : start + AT_ONCE]
+            plan = cleaning.plan(connection, node, form, some, personal=one.personal)
+            roots = [planned.about.instance_id for planned in plan.records]
+            known = stored.entries_of(connection, form, roots)
+        fresh = []
+        for planned in plan.records:
+            entries = known.get(planned.about.instance_id, ())
+            done = {(entry.cell, entry.base) for entry in entries if entry.check_id == check_id}
+            left = tuple(pair for pair in planned.entries if (pair[1]["cell"], pair[1]["base"]) not in done)
+            if left:
+                fresh.append(replace(planned, entries=left))
+        cleaning.record(node, author, Plan(form, tuple(fresh), (), ()))
+        count += sum(len(planned.entries) for planned in fresh)
+        faults += plan.faults
+    return count, faults
+
+
+def _get(node: Node, form: FormKey, name: str) -> StoredRecode:
+    with reading(node.engine) as connection:
+        found = [one for one in recodes.list_recodes(connection, form) if one.name == name]
+    if not found:
+        raise Problem(404.1, "There is no recode of this name.")
+    return found[0]
+
+
+def _say(
+    node: Node, actor: Actor, form: FormKey, name: str, edit: Edit, *, personal: bool, is_kept: bool
+) -> None:
+    facts = {
+        "form_id": form[1],
+        "name": name,
+        "edit": asdict(edit),
+        "personal": personal,
+        "is_kept": is_kept,
+        "actor_id": actor.id,
+        "actor_name": actor.name,
+    }
+    with writing(node.engine) as connection:
+        journal.append(connection, [Fact(Kind.RECODE, form[0], None, orjson.dumps(facts))])
+    node.catch_up()

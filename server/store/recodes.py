@@ -1,0 +1,53 @@
+"""Recodes that are kept, as state: the newest fact about a name holds, in whatever order they come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, and_, or_, select, update
+
+from server.store.dialect import insert_ignore
+from server.store.journal import Record
+from server.store.submissions import FormKey, of_form
+from server.store.tables import recode
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecode:
+    """See `server.store.tables.cleaning.Recode`. edit: JSON."""
+
+    name: str
+    edit: str
+    personal: bool
+    stamp: int
+    actor_id: int
+    actor_name: str
+
+
+def project_recode(connection: Connection, record: Record, detail: Mapping[str, Any]) -> None:
+    """Derive the row of a recode from its entry."""
+    key = {"project_id": record.project_id, "form_id": detail["form_id"], "name": detail["name"]}
+    said = {
+        "edit": orjson.dumps(detail["edit"]).decode(),
+        "personal": detail["personal"],
+        "is_kept": detail["is_kept"],
+        "stamp": record.stamp,
+        "actor_id": detail["actor_id"],
+        "actor_name": detail["actor_name"],
+    }
+    insert_ignore(connection, recode, [key | said])
+    is_older = or_(
+        recode.c.stamp < record.stamp, and_(recode.c.stamp == record.stamp, recode.c.edit < said["edit"])
+    )
+    of_name = (recode.c[column] == value for column, value in key.items())
+    connection.execute(update(recode).where(*of_name, is_older).values(**said))
+
+
+def list_recodes(connection: Connection, form: FormKey) -> list[StoredRecode]:
+    """Return the recodes that are kept, by name."""
+    names = [one.name for one in fields(StoredRecode)]
+    query = select(*(recode.c[name] for name in names)).where(*of_form(recode, form), recode.c.is_kept)
+    return [StoredRecode(*row) for row in connection.execute(query.order_by(recode.c.name))]

@@ -1,0 +1,45 @@
+"""What both ways through a frame share: its magic, its codes, and the documents of a form in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sync import columns
+from sync.columns import Known
+from sync.outline import Outline, Primer
+
+MAGIC = b"CF1"
+NOTHING = Known([])
+ENTRY_COLUMNS = 11
+SENT, SKIP = "e", "s"
+AS_IT_IS, NO_KEY = "p", "n"
+
+
+@dataclass
+class Model:
+    """The documents of a form in one frame. primer: None when they have only each other."""
+
+    primer: Primer | None
+    outline: Outline
+    known: Known
+
+    @classmethod
+    def of(cls, primer: Primer | None) -> Model:
+        """Begin with what the primer says."""
+        if primer is None:
+            return cls(None, Outline(), NOTHING)
+        return cls(primer, primer.outline.copy(), primer.known)
+
+    def pack(self) -> bytes:
+        """Return its columns, and before them one with the marks that are new."""
+        before = len(self.primer.outline.marks) if self.primer else 1
+        new = self.outline.marks[before:]
+        return columns.pack([new, *self.outline.columns], self.known)
+
+    def unpack(self, part: bytes) -> list[Iterator[str]]:
+        """Take the new marks up; return the columns."""
+        new, *texts = columns.unpack(part, self.known)
+        for mark in filter(None, new):
+            self.outline.number(mark)
+        return texts
