@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
+import orjson
+
 from sync import columns
 from sync.clock import COUNTER_BITS
 from sync.details import About, DetailReader
@@ -110,7 +112,10 @@ class FrameReader:
             body = b""
         shape = self._changed(9)
         if shape == AS_IT_IS:
-            return self._take(_whole(next(self._columns[10]))), body
+            detail = self._take(_whole(next(self._columns[10])))
+            if not isinstance(orjson.loads(detail), dict):
+                raise ValueError("a detail is no object")
+            return detail, body
         return self._details.read(_whole(shape), About(stamp, body, marked)), body
 
     def _take(self, count: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,12 +22,14 @@ from sync.frames import PLAIN, FrameError, Payload, Sent, Skip, UnknownFormError
 from sync.journal import BrokenChainError, Entry, Fact, Head, Kind, seal
 from sync.outline import Primer
 
+objects = st.dictionaries(st.text(), st.text() | st.integers(-9, 9) | st.none(), max_size=3)
+details = st.one_of(objects.map(orjson.dumps), objects.map(lambda said: json.dumps(said).encode()))
 facts = st.builds(
     Fact,
     st.sampled_from(Kind),
     st.integers(0, 2**31 - 1),
     st.none() | st.binary(min_size=32, max_size=32),
-    st.binary(min_size=1),
+    details,
     st.binary(),
 )
 
@@ -170,6 +173,13 @@ def test_a_fact_that_no_store_can_hold_is_refused() -> None:
         (Fact(Kind.COMMENT, 1, None, b"{}"), 2**63),
     ):
         (entry,) = seal(Head("node", "epoch"), [fact], iter([stamp]))
+        with pytest.raises(FrameError):
+            unpack(FrameWriter(PLAIN).write([Sent(entry)]), PLAIN)
+
+
+def test_a_detail_that_is_no_object_is_refused() -> None:
+    for detail in (b"[]", b"no JSON", b""):
+        (entry,) = log([Fact(Kind.COMMENT, 1, None, detail)])
         with pytest.raises(FrameError):
             unpack(FrameWriter(PLAIN).write([Sent(entry)]), PLAIN)
 
