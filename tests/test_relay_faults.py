@@ -95,7 +95,7 @@ def test_a_link_that_is_cut_at_any_byte_and_loses_answers_only_costs_time(centre
             collect(post, f"uuid:{number}", *(photos[number : number + 1]))
             if number % 5 == 4:
                 relay_anyhow(post)
-        assert link.cuts > 5
+        assert link.cuts > 0
     check_all_there(centre, {f"uuid:{number}" for number in range(30)})
     assert all(is_in(centre, photo) for photo in photos)
     check_all_there(post, {f"uuid:{number}" for number in range(30)})

@@ -16,7 +16,7 @@ from server.store.logs import Chain
 from server.store.tables import journal as entries
 from sync.frames import Payload, Sent, Skip
 from sync.journal import GENESIS, Kind
-from sync.logs import Chains, Have, Log, held, lacking
+from sync.logs import Chains, Have, Log, Range, held, lacking
 
 PAGE = 256
 WHOLE_PAGE = 16
@@ -35,7 +35,7 @@ _HEADER = (
 def choose(connection: Connection, scope: Scope, said: Have) -> Iterator[Sent | Skip]:
     """Yield what the receiver lacks that says this of what it holds, log by log, in order of seq."""
     for log, chain, first, last in _gaps(connection, said):
-        yield from _between(connection, scope, log, chain, first, last)
+        yield from _between(connection, scope, log, chain, first, last, said.get(log, ()))
 
 
 def read_due(connection: Connection, scope: Scope, limit: int = DUE_MAX) -> dict[int, Sent]:
@@ -82,12 +82,23 @@ def _gaps(connection: Connection, said: Have) -> Iterator[tuple[Log, Chain, int,
 
 
 def _between(
-    connection: Connection, scope: Scope, log: Log, chain: Chain, first: int, last: int
+    connection: Connection,
+    scope: Scope,
+    log: Log,
+    chain: Chain,
+    first: int,
+    last: int,
+    said: Sequence[Range],
 ) -> Iterator[Sent | Skip]:
-    """What is for the receiver of entries first to last, and the places of what is not."""
+    """What is for the receiver of entries first to last, and the places of what is not.
+
+    said: of this log. Of a fork it may cover these places on another chain, and need not hear of ours.
+    """
 
     def skip(until: int) -> Iterator[Skip]:
-        if told < until and scope.may_skip(log[0]) and (digest := chain.hash_at(until)):
+        if told >= until or any(one.first <= told + 1 and until <= one.last for one in said):
+            return
+        if scope.may_skip(log[0]) and (digest := chain.hash_at(until)):
             yield Skip(*log, chain.branch, told + 1, until, digest)
 
     told = seen = first - 1

@@ -30,7 +30,7 @@ QUICK_S, SLOW_S = 1.0, 10.0
 """An exchange that takes less lets the next one bring twice as much; one that takes more, half as much."""
 CUTS_MAX = 4
 """So often a meeting goes on after a cut, each time with a quarter in a message; then somebody waits."""
-IDLE_MAX = 3
+IDLE_MAX = 20
 """So often an exchange may bring things and change nothing."""
 
 
@@ -91,9 +91,15 @@ def _meet(node: Node, centre: Centre, progress: Callable[[Session], object], roo
             with writing(node.engine) as connection:
                 peers.note_bytes(connection, centre.origin, received, sent)
             progress(session)
-            idle = idle + 1 if message.frames and answer.head.have is None and not answer.brings else 0
+            # What a node was owed and has already changes nothing either, but it comes to an end.
+            is_idle = (
+                message.head.have is None and answer.head.have is None and not (message.parts or answer.parts)
+            )
+            idle = idle + 1 if is_idle else 0
             if idle >= IDLE_MAX:
-                raise RelayError("The centre does not take what it is sent.")
+                raise RelayError(
+                    "What is sent changes nothing: this server and the centre do not understand each other."
+                )
             if took_s < QUICK_S:
                 room = min(room * 2, ROOM_BYTES_MAX)
             elif took_s > SLOW_S:
