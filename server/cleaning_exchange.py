@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from server.cleaning_dialects import LAYOUTS, Dialect, Line, read_wishes, write_
 from server.cleaning_files import plain, read_log, write_csv
 from server.cleaning_places import ROWS
 from server.disclosure import veil
+from server.exports.sinks import Output
+from server.exports.writers import xlsx
 from server.node import Node
 from server.permissions import Actor
 from server.store import submissions
@@ -71,6 +74,14 @@ def export_log(node: Node, form: FormKey, dialect: Dialect, *, personal: bool) -
     """
     log, apart = write_lines(_lines(node, form, personal=personal), dialect)
     return write_csv(log), write_csv(apart) if apart else b""
+
+
+def export_workbook(node: Node, form: FormKey, dialect: Dialect, *, personal: bool) -> bytes:
+    """Return the same as a workbook: the sheet `cleaning_log`, and `deletion_log` where the tool keeps that apart."""
+    log, apart = write_lines(_lines(node, form, personal=personal), dialect)
+    file = io.BytesIO()
+    xlsx.write([], {"cleaning_log": log, **({"deletion_log": apart} if apart else {})}, Output(file))
+    return file.getvalue()
 
 
 def _lines(node: Node, form: FormKey, *, personal: bool) -> Iterator[Line]:

@@ -266,5 +266,8 @@ def test_the_commands_import_list_export_and_undo(two, tmp_path):
     out = tmp_path / "out.csv"
     run("export", "household", str(out), "--dialect", "kobold")
     assert [row["value"] for row in csv.DictReader(io.StringIO(out.read_text("utf-8-sig")))] == ["6"]
+    workbook = tmp_path / "out.xlsx"
+    run("export", "household", str(workbook))
+    assert "0 to enter, 1 so already, 0 faults" in run("import", "household", str(workbook))
     run("undo", "household", "--batch", entered.split("--batch ")[1].split()[0])
     assert "undone" in run("list", "household")

@@ -94,7 +94,7 @@ def import_log(
 @app.command("export")
 def export_log(
     form: Form,
-    file: Annotated[Path, typer.Argument(help="Where to write the CSV.")],
+    file: Annotated[Path, typer.Argument(help="Where to write it: a name that ends in .csv or .xlsx.")],
     dialect: DialectName = "cleaningtools",
     personal: Personal = False,
     data: Data = None,
@@ -104,9 +104,13 @@ def export_log(
     """Write what counts of the log in a tool's layout; removed records into NAME_deletions.csv where it has them apart."""
     from server import cleaning_exchange
 
+    chosen, apart = _dialect(dialect), b""
     with opened(data) as node:
         node.catch_up()
-        log, apart = cleaning_exchange.export_log(node, (project, form), _dialect(dialect), personal=personal)
+        if file.suffix.lower() == ".xlsx":
+            log = cleaning_exchange.export_workbook(node, (project, form), chosen, personal=personal)
+        else:
+            log, apart = cleaning_exchange.export_log(node, (project, form), chosen, personal=personal)
     file.write_bytes(log)
     written = [file]
     if apart:
