@@ -112,7 +112,7 @@ def _download(
 ) -> Download:
     folder = node.settings.data / "tmp"
     with seen_by(node, project_id, form_id, options) as seen, reading(seen.engine) as connection:
-        scope = open_scope(connection, seen, project_id, form_id, options)
+        scope = open_scope(connection, seen, project_id, form_id, options, now=node)
         etag = f'"{etag_of(connection, scope, shape)}"'
         if etag in known:
             return Download(etag, None)

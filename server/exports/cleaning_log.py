@@ -41,7 +41,8 @@ def log_rows(connection: Connection, scope: Scope, cleaner: Cleaner) -> Iterator
     hidden = veil(cleaner.line, personal=scope.options.personal)
     yield list(HEADER)
     for one in list_entries(connection, cleaner.form, up_to=cleaner.up_to):
-        is_hidden = bool(one.cell) and hidden.hides(path_of(one.cell))
+        path = path_of(one.cell) if one.cell else ""
+        is_hidden = path in scope.closed or (bool(path) and hidden.hides(path))
         values = ["", ""] if is_hidden else [one.old, one.new]
         yield [
             one.id,

@@ -44,6 +44,10 @@ ROOT_AFTER = (
 REPEAT_AFTER = ("PARENT_KEY", "KEY")
 
 
+VersionPath = tuple[str, str]
+"""The name of a version, and a path in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One question. asked: as each version has it, newest first. is_point: written as four columns."""
@@ -99,16 +103,22 @@ class Layout:
     elsewhere: Mapping[Spot, int]
 
 
-def layout(versions: Sequence[Version], options: Options = PLAIN) -> Layout:
+def layout(
+    versions: Sequence[Version], options: Options = PLAIN, closed: frozenset[VersionPath] = frozenset()
+) -> Layout:
     """Return the tables of a form.
 
-    versions: all that were published, oldest first. Without `options.personal` what `withheld` names is left out.
+    versions: all that were published, oldest first. Without `options.personal` what `withheld` names is left out; so is
+    the question at each place that is `closed`, see `closed_places`.
     """
     traced = trace(versions)
     schemas = [version.schema for version in versions]
-    hidden = frozenset() if options.personal else withheld(schemas, traced)
-    if options.recipient:
-        hidden |= unshared(schemas, traced)
+    hidden = _hidden(schemas, traced, options) | {
+        question
+        for schema, found in zip(schemas, traced, strict=True)
+        for path, question in found.items()
+        if (schema.version, path) in closed
+    }
     placed = [_placed(schema, found) for schema, found in zip(schemas, traced, strict=True)]
     elsewhere = _elsewhere(placed, hidden)
     spots = {
@@ -116,6 +126,29 @@ def layout(versions: Sequence[Version], options: Options = PLAIN) -> Layout:
         for schema, own in zip(schemas, placed, strict=True)
     }
     return Layout(_tables(schemas, traced, hidden, options), spots, elsewhere)
+
+
+def closed_places(versions: Sequence[Version], options: Options) -> frozenset[VersionPath]:
+    """Return where in which version the questions stand that these versions have left out of an export.
+
+    What a later version flags is closed in an export as of an earlier moment too.
+    """
+    traced = trace(versions)
+    schemas = [version.schema for version in versions]
+    hidden = _hidden(schemas, traced, options)
+    return frozenset(
+        (schema.version, path)
+        for schema, found in zip(schemas, traced, strict=True)
+        for path, question in found.items()
+        if question in hidden
+    )
+
+
+def _hidden(
+    schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]], options: Options
+) -> frozenset[int]:
+    hidden = frozenset() if options.personal else withheld(schemas, traced)
+    return hidden | unshared(schemas, traced) if options.recipient else hidden
 
 
 def withheld(schemas: Sequence[FormSchema], traced: Sequence[Mapping[str, int]]) -> frozenset[int]:

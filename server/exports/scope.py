@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 from server import projection
 from server.exports.conditions import condition
 from server.exports.disclosure import pseudonym, read_bands, recipient_key
-from server.exports.layout import Layout, Table, layout
+from server.exports.layout import Layout, Table, VersionPath, closed_places, layout
 from server.exports.names import safe_name
 from server.exports.options import Format, Options
 from server.node import Node
 from server.problems import Problem
 from server.store import forms, journal
+from server.store.engine import reading
 from server.store.forms import Schemas
 
 
@@ -24,7 +25,7 @@ class Scope:
     """What is exported: a form as it stood when the journal had come to `cut_off`.
 
     versions: name and SHA-256 of each that was published, oldest first. languages: of any of them. language: that of labels.
-    key: of a recipient's pseudonyms, b"" when names stay.
+    key: of a recipient's pseudonyms, b"" when names stay. closed: paths that were flagged since.
     """
 
     project_id: int
@@ -37,6 +38,7 @@ class Scope:
     cut_off: int
     schemas: Schemas
     key: bytes = field(default=b"", repr=False)
+    closed: frozenset[str] = frozenset()
 
     def name_of(self, kind: str, text: str) -> str:
         """Return what stands for the name of a record, device or person: another for each recipient."""
@@ -52,8 +54,13 @@ class Scope:
         return safe_name(self.form_id) + (safe_name(table.suffix) if table.suffix else "")
 
 
-def open_scope(connection: Connection, node: Node, project_id: int, form_id: str, options: Options) -> Scope:
-    """Return what there is to export. Raises Problem 404.1 for a form that was never published, and those of a filter."""
+def open_scope(
+    connection: Connection, node: Node, project_id: int, form_id: str, options: Options, *, now: Node
+) -> Scope:
+    """Return what there is to export. now: this node as it is, where `node` is as it was.
+
+    Raises Problem 404.1 for a form that was never published, and those of a filter.
+    """
     if options.recipient and options.personal:
         raise Problem(400.1, "An export for a recipient holds no personal answers.")
     read_bands(options.bands)
@@ -64,14 +71,30 @@ def open_scope(connection: Connection, node: Node, project_id: int, form_id: str
     versions = forms.read_versions(connection, node.schemas, project_id, form_id)
     if not versions:
         raise Problem(404.1, "There is no such form in this project.")
-    found = layout(versions, options)
+    closed: frozenset[VersionPath] = frozenset()
+    if now is not node:
+        with reading(now.engine) as present:
+            closed = closed_places(forms.read_versions(present, now.schemas, project_id, form_id), options)
+    found = layout(versions, options, closed)
     published = forms.list_versions(connection, project_id, form_id)
     names = tuple((one.version, one.sha256) for one in published)
     languages = tuple({name: None for one in reversed(versions) for name in one.schema.languages})
     language = _language(languages, options.labels)
     key = recipient_key(node.secret, project_id, options.recipient) if options.recipient else b""
     cut_off = journal.cursor(connection, projection.CURSOR)
-    return Scope(project_id, form_id, options, found, names, languages, language, cut_off, node.schemas, key)
+    return Scope(
+        project_id,
+        form_id,
+        options,
+        found,
+        names,
+        languages,
+        language,
+        cut_off,
+        node.schemas,
+        key,
+        frozenset(path for _, path in closed),
+    )
 
 
 def _language(languages: Sequence[str], wanted: str) -> str:
