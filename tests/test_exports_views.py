@@ -144,6 +144,21 @@ def test_what_was_erased_since_is_gone_from_the_past_too(live: Live) -> None:
 
 
 @SQLITE
+def test_what_was_flagged_since_stays_out_of_the_past_too(live: Live, people: People) -> None:
+    send(live, household("uuid:1", "5", MEMBERS))
+    clean(people, {"instanceId": "uuid:1", "kind": "change", "field": "size", "new": "7731"})
+    moment = now()
+    flagged = HOUSEHOLD.replace("| household| 1 ", "| household| 2 ")
+    flagged = flagged.replace("| yes      | Q ", "| yes      | P ")
+    assert flagged.count("| yes      | P ") == 1
+    publish(live.node, 1, flagged.encode(), "household.md", {})
+    files = exported(live.node, view=View.CLEAN, as_of=moment)
+    assert "size" not in rows(files)[0]
+    assert not any(b"7731" in content for content in files.values())
+    assert rows(exported(live.node, view=View.CLEAN, as_of=moment, personal=True))[0]["size"] == "7731"
+
+
+@SQLITE
 def test_only_a_moment_that_has_gone_by_can_be_asked_for(live: Live) -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     for moment in ("yesterday", "2026-13-01", tomorrow, "1999-01-01"):

@@ -72,7 +72,7 @@ def public_flows(node: Node, project_id: int, form_id: str, options: Options) ->
     scratch = node.settings.data / "tmp"
     with seen_by(node, project_id, form_id, options) as seen, reading(seen.engine) as connection:
         rows_wanted = replace(options, format=Format.SQLITE)  # plain CSV would be kept as bytes
-        scope = open_scope(connection, seen, project_id, form_id, rows_wanted)
+        scope = open_scope(connection, seen, project_id, form_id, rows_wanted, now=node)
         found = gather(connection, scope, scratch)
         places, provinces = (
             _list(connection, node, project_id, form_id, name) for name in ("crossings", "admin1")

@@ -68,7 +68,7 @@ def export_form(
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".export-", dir=out) as staging:
         with seen_by(node, project_id, form_id, options) as seen, reading(seen.engine) as connection:
-            scope = open_scope(connection, seen, project_id, form_id, options)
+            scope = open_scope(connection, seen, project_id, form_id, options, now=node)
             found = gather(connection, scope, Path(staging), media=media, report=report)
         with closing(found):
             export = _write(found, node.blobs, Path(staging), report)

@@ -51,7 +51,7 @@ def start(node: Node, project_id: int, form_id: str, options: Options, *, media:
         kept.clear()
         transaction = mine.enter_context(ExitStack())
         connection = transaction.enter_context(reading(node.engine))
-        scope = open_scope(connection, node, project_id, form_id, options)
+        scope = open_scope(connection, node, project_id, form_id, options, now=node)
         if options.as_of:
             scope = replace(scope, cut_off=position_at(connection, options.as_of))
         job_id = etag_of(connection, scope, ["file", media])
@@ -121,7 +121,7 @@ class _Work:
         self._transaction.close()
         form = (scope.project_id, scope.form_id)
         with node_at(self._node, *form, scope.cut_off) as past, reading(past.engine) as then:
-            known = open_scope(then, past, *form, scope.options)
+            known = open_scope(then, past, *form, scope.options, now=self._node)
             return gather(then, known, scratch, media=self._media, report=self._report)
 
     def _fail(self, detail: str) -> None:

@@ -58,7 +58,7 @@ def make(
     The same state and options give the same bytes. Raises Problem 404.1, OSError, and those of a filter.
     """
     with seen_by(node, project_id, form_id, options) as seen, reading(seen.engine) as connection:
-        scope = open_scope(connection, seen, project_id, form_id, options)
+        scope = open_scope(connection, seen, project_id, form_id, options, now=node)
         found = gather(connection, scope, node.settings.data / "tmp", media=media, report=report)
     path.write_bytes(b"")
     with closing(found):
