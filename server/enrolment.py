@@ -19,10 +19,11 @@ import segno
 from server.auth import new_token, sha256_hex
 from server.node import Node
 from server.openrosa import digest
-from server.store import journal
+from server.problems import Problem
+from server.store import journal, posts
 from server.store.accounts import app_user_id
 from server.store.drafts import FormDraft
-from server.store.engine import writing
+from server.store.engine import reading, writing
 from sync.journal import Fact, Kind
 
 PASSWORD_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # noqa: S105  (no characters that look alike)
@@ -41,8 +42,8 @@ class Enrolment:
     password: str
 
 
-def create_app_user(node: Node, project_id: int, name: str) -> Enrolment:
-    """Add an app user to the project."""
+def create_app_user(node: Node, project_id: int, name: str, post: str = "") -> Enrolment:
+    """Add an app user to the project. post: the name of a post that is to know it too. Raises Problem 404.1."""
     username = f"tablet-{secrets.token_hex(4)}"
     password = "".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(PASSWORD_CHARS))
     token = new_token()
@@ -52,6 +53,12 @@ def create_app_user(node: Node, project_id: int, name: str) -> Enrolment:
         "token_sha256": sha256_hex(token),
         "ha1": digest.ha1(username, password),
     }
+    if post:
+        with reading(node.engine) as connection:
+            found = posts.find_post_by_name(connection, post)
+        if found is None or found.origin is None or found.revoked_at is not None:
+            raise Problem(404.1, f"There is no post {post} that has answered its enrolment.")
+        detail["post"] = found.origin
     _append(node, project_id, detail)
     return Enrolment(app_user_id(username), name, token, username, password)
 

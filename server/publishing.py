@@ -170,14 +170,19 @@ def read_edition(node: Node, data: bytes, file_name: str) -> Edition:
     return Edition(read_form(data, file_name), node.blobs.put(data), Path(file_name).name)
 
 
-def release_waiting(node: Node, project_id: int) -> int:
+def release_waiting(node: Node) -> int:
     """Take up what waits in quarantine for forms that are published; return how many records.
 
-    For the arrival that was examined just before its form was published and set aside just after.
+    For what was examined just before its form was published and set aside just after, and for forms that come by relay.
     """
+    node.catch_up()
     with reading(node.engine) as connection:
-        published = forms.list_current(connection, project_id)
-    return sum(_release(node, project_id, one.form_id) for one in published)
+        published = [
+            one
+            for project_id, _ in forms.list_projects(connection)
+            for one in forms.list_current(connection, project_id)
+        ]
+    return sum(_release(node, one.project_id, one.form_id) for one in published)
 
 
 def read_form(data: bytes, file_name: str) -> CompiledForm:

@@ -81,7 +81,7 @@ def test_a_new_version_of_a_closed_form_opens_nothing(live):
     send(live, household())
     newer = HOUSEHOLD.replace("| household| 1 ", "| household| 2 ").encode()
     assert publishing.publish(live.node, 1, newer, "h.md", {}).released == 0
-    assert publishing.release_waiting(live.node, 1) == 0
+    assert publishing.release_waiting(live.node) == 0
     assert (stored(live), len(waiting(live)), is_listed(live)) == ([], 1, False)
 
 

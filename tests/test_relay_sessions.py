@@ -9,6 +9,7 @@ import pytest
 from conftest import HOUSEHOLD, serving
 from relaying import collect, enrolled, has_record, new_node, origin_of, records_at
 
+from server.enrolment import create_app_user, revoke_app_user
 from server.node import Node
 from server.publishing import publish
 from server.relay import client, enrolling, places
@@ -16,7 +17,7 @@ from server.relay.client import relay
 from server.relay.session import RelayError
 from server.relay.status import describe
 from server.setup import PROJECT_ID, ensure_project
-from server.store import forms
+from server.store import accounts, forms
 from server.store.engine import reading
 
 __all__ = ["new_node"]
@@ -57,6 +58,21 @@ def test_forms_come_down_records_and_photos_go_up_in_one_meeting(centre, post):
         with reading(centre.engine) as connection:
             (told,) = describe(connection)["posts"]
         assert (told["name"], told["recordsWaiting"], told["error"]) == ("north", 0, "")
+
+
+@ON_SQLITE
+def test_a_tablet_enrolled_for_a_post_is_known_there_and_withdrawn_there_too(centre, post):
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        create_app_user(centre, PROJECT_ID, "of the centre")
+        made = create_app_user(centre, PROJECT_ID, "of the post", "north")
+        for is_revoked in (False, True):
+            relay(post)
+            post.catch_up()
+            with reading(post.engine) as connection:
+                found = accounts.list_app_users(connection, PROJECT_ID)
+            assert [(one.id, one.name, one.revoked) for one in found] == [(made.id, made.name, is_revoked)]
+            revoke_app_user(centre, PROJECT_ID, made.id)
 
 
 def test_nodes_in_step_exchange_less_than_a_kilobyte(centre, post):

@@ -90,7 +90,7 @@ def test_what_was_set_aside_while_its_form_was_published_is_taken_up_at_the_next
     late = receiving.examine(1, household(), [], SENDER, lambda *_: False)
     assert intake.record(node.engine, [late]) == [Outcome.QUARANTINED]
     node.catch_up()
-    assert (release_waiting(node, 1), release_waiting(node, 1)) == (1, 0)
+    assert (release_waiting(node), release_waiting(node)) == (1, 0)
     with reading(node.engine) as connection:
         assert submissions.find_submission(connection, 1, "household", "uuid:1")
 

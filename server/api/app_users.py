@@ -23,6 +23,7 @@ class NewAppUser(BaseModel):
     """A tablet to be enrolled."""
 
     displayName: Line = Field(max_length=64)  # noqa: N815  (Central's name)
+    post: Line = Field("", max_length=64)
 
 
 @router.get("")
@@ -50,7 +51,7 @@ def create_app_user(
 ) -> dict[str, Any]:
     """Enrol a tablet; the answer is the only place where its secrets stand."""
     admit(node, actor, Action.MANAGE_APP_USERS, project_id)
-    made = enrolment.create_app_user(node, project_id, new.displayName)
+    made = enrolment.create_app_user(node, project_id, new.displayName, new.post)
     base_url = absolute_url(request.scope, node.settings.public_url, "")
     url = enrolment.server_url(base_url, project_id, made.token)
     return {

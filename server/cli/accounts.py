@@ -68,6 +68,9 @@ def create_app_user(
     name: str,
     url: Url = "",
     png: Png = None,
+    post: Annotated[
+        str, typer.Option("--post", help="The post whose tablet it is; --url is the post's address then.")
+    ] = "",
     data: Data = None,
     project: Project = 1,
     as_json: Json = False,
@@ -76,7 +79,7 @@ def create_app_user(
     from server import enrolment
 
     with opened(data) as node:
-        made = enrolment.create_app_user(node, project, name)
+        made = enrolment.create_app_user(node, project, name, post)
         server_url = enrolment.server_url(url or base_url(data), project, made.token)
     path = png or settings(data).data / "enrolment" / f"{made.id}.png"
     show_code(enrolment.collect_settings(server_url, name), path, as_json=as_json)

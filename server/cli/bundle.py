@@ -51,12 +51,14 @@ def read(
     """Take in bundles and receipts. Exit code 1 when something of them was damaged; the rest is taken in."""
     from server.cli.bars import bars
     from server.progress import counted
+    from server.publishing import release_waiting
     from server.relay.bundles import answer, read_bundles
 
     with opened(data, as_post=True) as node:
         with bars() as report:
             advance = report("bundles", len(files))
             taken = list(counted(read_bundles(node, files), advance))
+        release_waiting(node)
         if receipt:
             answer(node, taken[0].sender, receipt)
     lines = [f"{one.path}: {one.entries} new entries. {one.problem}".strip() for one in taken]

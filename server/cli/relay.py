@@ -19,6 +19,7 @@ app = typer.Typer(help="The relay between posts and their centre.", no_args_is_h
 def now(data: Data = None, as_json: Json = False) -> None:
     """Meet the centre now, instead of waiting until the server does; safe beside it."""
     from server.cli.bars import bars
+    from server.publishing import release_waiting
     from server.relay.client import relay
     from server.relay.status import describe
     from server.store.engine import reading
@@ -36,7 +37,7 @@ def now(data: Data = None, as_json: Json = False) -> None:
                 left = session.waiting
 
             met = relay(node, show)
-        node.catch_up()
+        release_waiting(node)
     text = (
         f"in step with the centre: {met.taken} new entries here, {met.sent_bytes:,} bytes sent, "
         f"{met.received_bytes:,} received, {met.exchanges} exchanges"

@@ -104,7 +104,7 @@ def _prepare(node: Node, *, as_json: bool) -> None:
     node.blobs.check()
     setup.ensure_project(node)
     published = setup.publish_bundled(node)
-    release_waiting(node, setup.PROJECT_ID)
+    release_waiting(node)
     drafts.sweep(node)
     node.blobs.clear_unfinished()
     administrator = setup.ensure_administrator(node)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from server.node import Node
 from server.problems import Problem
+from server.publishing import release_waiting
 from server.relay.session import RelayError
 from server.store import journal, posts
 from server.store.engine import reading
@@ -63,12 +64,11 @@ class Relaying:
                 self._wait()
 
     def _meet(self) -> None:
-        from server.relay.client import (
-            relay,  # a node that is no post needs neither HTTP client nor libsodium
-        )
+        from server.relay.client import relay  # who is no post needs neither HTTP client nor libsodium
 
         if relay(self._node).taken:
             self._taken()
+            release_waiting(self._node)
 
     def _wait(self) -> None:
         """Until something new is here, or it is time to ask."""
