@@ -78,14 +78,16 @@ def write_csv(rows: Sequence[Sequence[str]]) -> bytes:
 
 
 def _grid(text: str) -> Grid:
-    csv.field_size_limit(FIELD_CHARS_MAX)
     first = text.lstrip("\ufeff\r\n").partition("\n")[0]
     separator = max(SEPARATORS, key=first.count)
     rows = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=separator)
+    usual = csv.field_size_limit(FIELD_CHARS_MAX)  # of the whole process: other readers rely on theirs
     try:
         return [(number, row) for number, row in enumerate(rows, 1) if any(cell.strip() for cell in row)]
     except csv.Error:
         raise Problem(400.33, "The file is no CSV that can be read.") from None
+    finally:
+        csv.field_size_limit(usual)
 
 
 def _table(grid: Grid, encoding: str) -> LogFile:

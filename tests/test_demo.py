@@ -32,8 +32,6 @@ from server.demo.run import Played, conclude, play
 from server.demo.story import HOUSEHOLD_ID, SHELTER_ID, Scale
 from server.demo.tablet import Tablet
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 REGISTRY = "flow_monitoring_registry"
 RECORDS = {REGISTRY: 4, "flow_monitoring_survey": 2, HOUSEHOLD_ID: 2, SHELTER_ID: 4}
 SMALL = Scale(tablets=2, records=RECORDS, edits=1)
