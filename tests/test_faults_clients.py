@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import socket
 import struct
@@ -46,7 +45,7 @@ def open_sockets(child: Child) -> int:
     found = 0
     for file in Path(f"/proc/{child.process.pid}/fd").iterdir():
         with suppress(OSError):
-            found += os.readlink(file).startswith("socket:")
+            found += str(file.readlink()).startswith("socket:")
     return found
 
 
