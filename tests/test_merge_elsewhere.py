@@ -137,7 +137,7 @@ def test_a_deletion_does_not_beat_an_edit_silently(live):
     assert [one.about.kind for one in contested(live)] == ["deleted"]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_state_is_the_same_one_by_one_in_batches_and_from_scratch(live, monkeypatch, seed):
     """The incremental view is the view from scratch, whatever arrived in between."""
     chance = random.Random(seed)

@@ -57,7 +57,7 @@ def test_law_holds(law):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_law_holds_for_the_shipped_forms(name):
-    hold(LAWS, name, range(EXAMPLES // 40))
+    hold(LAWS, name, range(EXAMPLES // 60))
 
 
 @pytest.mark.parametrize("path", sorted(VECTORS.glob("*.json")), ids=lambda path: path.stem)

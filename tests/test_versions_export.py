@@ -446,7 +446,7 @@ FINDING = (Phase.explicit, Phase.reuse, Phase.generate)
 """Shrinking a chain would take minutes: each example is a store of its own."""
 
 
-@settings(max_examples=20, deadline=None, phases=FINDING, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, phases=FINDING, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(step(), min_size=1, max_size=3), min_size=10, max_size=10))
 def test_no_answer_of_ten_versions_disappears_and_each_question_keeps_its_column(
     versions: list[list[tuple[str, int, str, str, str]]],
