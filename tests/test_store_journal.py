@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from conftest import HOUSEHOLD, household
 from sqlalchemy import select
 
@@ -103,3 +104,12 @@ def test_a_submission_and_its_files_are_one_transaction_and_a_new_file_is_news(n
     assert intake.record(node.engine, [with_photo]) == [Outcome.STORED]
     assert intake.record(node.engine, [with_photo]) == [Outcome.REPEAT]
     assert [row.kind for row in rows(node)][1:] == ["submission", "attachment"]
+
+
+def test_what_a_thread_still_holds_when_the_store_closes_is_closed_when_it_comes_back(node):
+    connection = node.engine.connect()
+    held = connection.connection.dbapi_connection
+    node.close()
+    connection.close()
+    with pytest.raises(node.engine.dialect.loaded_dbapi.Error, match="closed"):
+        held.execute("SELECT 1")

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from migrations import HEAD
 from server.store.troubles import is_untrusted
@@ -30,6 +30,22 @@ SILENCE = {
 """How long PostgreSQL may answer no packet: without it, who waits for one that lost its power waits for ever."""
 
 
+class ClosingPool(QueuePool):
+    """A pool that, once disposed of, closes also what threads at work give back to it later."""
+
+    _is_over = False
+
+    def dispose(self) -> None:
+        """Close what nobody uses."""
+        self._is_over = True
+        super().dispose()
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        super()._do_return_conn(record)
+        if self._is_over:
+            super().dispose()
+
+
 def open_engine(data: Path, database_url: str = "", workers: int = 1) -> Engine:
     """Return the engine of the store: `database_url`, or `chapar.sqlite` in `data`. Creates no tables.
 
@@ -43,6 +59,7 @@ def open_engine(data: Path, database_url: str = "", workers: int = 1) -> Engine:
                 "prepare_threshold": None,  # pgbouncer in transaction mode gives each one another server
                 **SILENCE,
             },
+            poolclass=ClosingPool,
             pool_size=pool_size,
             max_overflow=8,
             pool_pre_ping=True,
@@ -51,6 +68,7 @@ def open_engine(data: Path, database_url: str = "", workers: int = 1) -> Engine:
     engine = create_engine(
         f"sqlite:///{sqlite_file(data)}",
         connect_args={"check_same_thread": False},
+        poolclass=ClosingPool,
         pool_size=pool_size,
         max_overflow=8,
         hide_parameters=True,  # parameters are answers; errors are logged
