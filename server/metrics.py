@@ -44,6 +44,7 @@ RELAY = (
     ("clock_ahead_seconds", "clockAheadS", "How far the node's clock is ahead."),
     ("received_bytes", "receivedBytes", "Bytes of messages from the node."),
     ("sent_bytes", "sentBytes", "Bytes of messages to the node."),
+    ("refused_entries", "refused", "Entries that the node sent and may not write: an alarm."),
 )
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, for nothing that we ask

@@ -22,6 +22,7 @@ from server.relay import enrolling
 from server.relay.choosing import choose, list_doubted, read_due
 from server.relay.scope import Scope
 from server.relay.taking import take
+from server.relay.trust import sift
 from server.settings import Settings
 from server.setup import PROJECT_ID
 from server.store import journal, logs, mentions, posts, submissions
@@ -100,6 +101,8 @@ def give(sender: Node, receiver: Node, scope: Scope, chance: random.Random | Non
         items = chance.sample(items, chance.randint(0, len(items)))
         items += chance.sample(items, chance.randint(0, len(items)))
     with writing(receiver.engine) as connection:
+        if scope.is_up:
+            items = list(sift(connection, origin_of(sender), items).items)
         take(connection, items)
     if not chance:
         with writing(sender.engine) as connection:

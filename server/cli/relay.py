@@ -60,6 +60,11 @@ def status(data: Data = None, as_json: Json = False) -> None:
         f"({one['noticedAt']}): both are kept; see docs/relay.md"
         for one in found["forks"]
     ]
+    lines += [
+        f"ALARM  the post {one['name']} sent {one['refused']} entries that it may not write: they were refused"
+        for one in found["posts"]
+        if one["refused"]
+    ]
     if found["filesWanted"]:
         lines.append(f"{found['filesWanted']} files are still on their way")
     tell(found, "\n".join(lines) or "This server relays with nobody.", as_json=as_json)

@@ -19,13 +19,13 @@ from sqlalchemy import Connection
 
 from server.node import Node
 from server.problems import Problem
-from server.relay import listing, taking
+from server.relay import listing, taking, trust
 from server.relay.bundle_files import BundleError, BundleWriter, Header, iter_messages, read_header
 from server.relay.choosing import choose, read_due
 from server.relay.fetching import Files
 from server.relay.keys import KeysError
 from server.relay.messages import Head, Message, MessageError, Part, open_message, read, write
-from server.relay.session import Other, list_below, look_at_own, scope_of, size_of
+from server.relay.session import Other, list_below, look_at_own, note_below, scope_of, size_of
 from server.store import journal, logs, mentions, peers, posts
 from server.store.engine import reading, writing
 from server.store.files import files_in
@@ -86,7 +86,7 @@ def write_bundle(
     try:
         with reading(node.engine) as connection:
             first = _first(connection, node, other)
-            bare = replace(first, have=None, is_whole=False, asked=(), below=())
+            bare = replace(first, have=None, is_whole=False, asked=(), below=(), former=())
             writer.begin_part()
             writer.add(write(Message(first), node.keys, own, other.public_key))
             for message, entries, files in (
@@ -154,15 +154,15 @@ def _take(node: Node, other: Other, files: Files, message: Message) -> int:
     items = [item for frame in message.frames for item in unpack(frame, PLAIN)]
     head, new = message.head, 0
     with writing(node.engine) as connection:
+        if not other.is_up:
+            note_below(connection, other, head)
+            items = list(trust.sift(connection, other.origin, items).items)
         if items:
             new = taking.take(connection, items)
         if head.have is not None:
             look_at_own(connection, head.have)
             peers.note_said(connection, other.origin, head.have)
             peers.note_asked(connection, other.origin, [sha256 for sha256, _ in head.asked])
-            if not other.is_up:
-                posts_here = {post.origin for post in posts.list_posts(connection) if post.origin}
-                peers.note_below(connection, other.origin, head.below, posts_here)
     for part in message.parts:
         files.keep(part)
     return new
@@ -170,6 +170,7 @@ def _take(node: Node, other: Other, files: Files, message: Message) -> int:
 
 def _first(connection: Connection, node: Node, other: Other) -> Head:
     """What every file says first: what is here, and which files lack."""
+    below, former = list_below(connection)
     return Head(
         session=f"bundle-{secrets.token_hex(8)}",
         clock_ms=time.time_ns() // 1_000_000,
@@ -178,7 +179,8 @@ def _first(connection: Connection, node: Node, other: Other) -> Head:
         have=logs.read_have(connection),
         is_whole=True,
         asked=[(sha256, 0) for sha256, _ in Files(node, other.origin).list_asked(ASKED_MAX)],
-        below=list_below(connection),
+        below=below,
+        former=former,
     )
 
 

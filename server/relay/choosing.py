@@ -34,7 +34,7 @@ _HEADER = (
 
 def choose(connection: Connection, scope: Scope, said: Have) -> Iterator[Sent | Skip]:
     """Yield what the receiver lacks that says this of what it holds, log by log, in order of seq."""
-    for log, chain, first, last in _gaps(connection, said):
+    for log, chain, first, last in _gaps(connection, scope, said):
         yield from _between(connection, scope, log, chain, first, last, said.get(log, ()))
 
 
@@ -49,7 +49,7 @@ def read_due(connection: Connection, scope: Scope, limit: int = DUE_MAX) -> dict
 def count_waiting(connection: Connection, scope: Scope, said: Have) -> int:
     """Return how many records are here that the receiver lacks that says this, and is to get."""
     count = 0
-    for log, chain, first, last in _gaps(connection, said):
+    for log, chain, first, last in _gaps(connection, scope, said):
         mine = (*logs.of_log(log, chain.branch), scope.candidates(log[0]), entries.c.seq.between(first, last))
         query = select(func.count()).select_from(entries).where(*mine, entries.c.kind == Kind.SUBMISSION)
         count += int(connection.execute(query).scalar_one())
@@ -71,9 +71,11 @@ def _is_known(connection: Connection, log: Log, chains: Chains, said: Have) -> b
     return all(any(not held([one], way.hash_at, is_forked=False)[1] for way in ways) for one in said[log])
 
 
-def _gaps(connection: Connection, said: Have) -> Iterator[tuple[Log, Chain, int, int]]:
+def _gaps(connection: Connection, scope: Scope, said: Have) -> Iterator[tuple[Log, Chain, int, int]]:
     """What of each of our chains, from seq to seq, who says this does not hold."""
     for log, chains in logs.read_chains(connection).items():
+        if log[0] in scope.strangers:
+            continue
         for branch in chains.branches:
             chain = Chain(connection, log, branch, chains)
             theirs, _ = held(said.get(log, ()), chain.hash_at, is_forked=len(chains.branches) > 1)

@@ -47,7 +47,8 @@ class Head:
     all that it holds; None when nothing did. digest: of all that it holds. unknown: it does not know what the receiver
     holds, and asks for all of it. doubted: logs of which the receiver said another chain. plain: it could not read a
     frame, and asks for frames that need no form. room: bytes that the answer may bring. asked: files that it lacks, as
-    (sha256, offset). below: posts below it. waiting: records that the receiver lacks. clock_ms: since 1970.
+    (sha256, offset). below: posts below it. former: posts that were
+    below it. strangers: origins of which it takes nothing from the receiver. waiting: records that the receiver lacks. clock_ms: since 1970.
     """
 
     session: str
@@ -61,6 +62,8 @@ class Head:
     plain: bool = False
     asked: Sequence[tuple[str, int]] = ()
     below: Sequence[str] = ()
+    former: Sequence[str] = ()
+    strangers: Sequence[str] = ()
     waiting: int = 0
     more: bool = False
 

@@ -28,12 +28,14 @@ class Scope:
     """Who gets something from this node. is_up: the receiver is the node above.
 
     family: origins of the lower of the two nodes and of those below it. forms: it gets these only, None for all.
+    strangers: origins of which it takes nothing from this node.
     """
 
     receiver: str
     family: frozenset[str]
     is_up: bool
     forms: frozenset[str] | None = None
+    strangers: frozenset[str] = frozenset()
 
     def may_skip(self, origin: str) -> bool:
         """Whether to say of entries by this origin that they are not for the receiver.

@@ -11,14 +11,14 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import orjson
 from sqlalchemy import Connection
 
 from server.node import Node
-from server.relay import taking
+from server.relay import taking, trust
 from server.relay.choosing import choose, count_waiting, list_doubted, read_due
 from server.relay.codec import FEW, StoreCodec
 from server.relay.fetching import Files
@@ -73,6 +73,8 @@ class Session:
         self._is_unknown = False
         self._doubted: set[Log] = set()
         self._plain = self._wants_plain = False
+        self._strangers: frozenset[str] = frozenset()
+        self._is_stranger_to: frozenset[str] = frozenset()
         self._due: list[int] = []
         self._asked: Sequence[tuple[str, int]] = ()
         self._ratio = RATIO
@@ -83,11 +85,11 @@ class Session:
             mentions.catch_up(self._node.engine)
         with reading(self._node.engine) as connection:
             have = logs.read_have(connection, self._doubted)
-            scope = scope_of(connection, self.other)
+            scope = replace(scope_of(connection, self.other), strangers=self._is_stranger_to)
             frames, more = self._frames(connection, scope, room)
             met = peers.find_peer(connection, self.other.origin)
             is_known = len(have) > LOGS_SAID_AT_ONCE or (met is not None and met.said == have)
-            below = list_below(connection)
+            below, former = list_below(connection) if self._told is None else ((), ())
             if scope.is_up and self._said is not None:
                 self.waiting = count_waiting(connection, scope, self._said)
         parts: list[Part] = []
@@ -104,7 +106,9 @@ class Session:
             doubted=sorted(self._doubted),
             plain=self._wants_plain,
             asked=self._files.list_asked(),
-            below=below if self._told is None else (),
+            below=below,
+            former=former,
+            strangers=sorted(self._strangers),
             waiting=self.waiting,
             more=more,
         )
@@ -114,9 +118,13 @@ class Session:
 
     def hear(self, message: Message) -> None:
         """Take in what the other side said; durable when this returns. Raises FrameError."""
-        items = self._unpack(message.frames)
+        items: Sequence[Sent | Skip] = self._unpack(message.frames)
         head, engine = message.head, self._node.engine
         with writing(engine) as connection:
+            if not self.other.is_up:
+                note_below(connection, self.other, head)
+                sifted = trust.sift(connection, self.other.origin, items)
+                items, self._strangers = sifted.items, self._strangers | sifted.strangers
             if items:
                 self.taken += taking.take(connection, items)
             mentions.settle_due(connection, scope_of(connection, self.other).family, self._due)
@@ -133,9 +141,6 @@ class Session:
                 "error": "",
             }
             peers.note(connection, self.other.origin, tried_ms=now_ms, **seen)
-            if head.below and not self.other.is_up:
-                direct = {post.origin for post in posts.list_posts(connection) if post.origin}
-                peers.note_below(connection, self.other.origin, head.below, direct)
         self._due = []
         for part in message.parts:
             self._files.keep(part)
@@ -151,6 +156,7 @@ class Session:
             if head.digest == _digest(have):
                 self._said, self._told = dict(have), have
         self._is_unknown = self._said is None
+        self._is_stranger_to |= frozenset(head.strangers)
         if head.unknown:
             self._told = None
         self._doubted = set(head.doubted)
@@ -221,7 +227,7 @@ class Session:
 def scope_of(connection: Connection, other: Other) -> Scope:
     """Return what the other side may get."""
     if other.is_up:
-        below = (one for peer in peers.list_peers(connection) for one in peer.below)
+        below = (one for peer in peers.list_peers(connection) for one in (*peer.below, *peer.former))
         direct = (post.origin for post in posts.list_posts(connection) if post.origin)
         own, _ = logs.own_log(connection)
         return Scope(other.origin, frozenset({own[0], *direct, *below}), is_up=True)
@@ -230,10 +236,22 @@ def scope_of(connection: Connection, other: Other) -> Scope:
     return Scope(other.origin, family, is_up=False, forms=other.forms)
 
 
-def list_below(connection: Connection) -> list[str]:
-    """Return the origins of the posts below this node, and of those below them."""
-    below = [post.origin for post in posts.list_posts(connection) if post.origin and not post.revoked_at]
-    return [*below, *(one for peer in peers.list_peers(connection) for one in peer.below)]
+def list_below(connection: Connection) -> tuple[list[str], list[str]]:
+    """Return the origins of the posts below this node and of those below them; and of those that were."""
+    direct = {post.origin: post.revoked_at is None for post in posts.list_posts(connection) if post.origin}
+    below = [origin for origin, is_known in direct.items() if is_known]
+    former = [origin for origin, is_known in direct.items() if not is_known]
+    for met in peers.list_peers(connection):
+        (below if direct.get(met.origin) else former).extend(met.below)
+        former += met.former
+    return below, former
+
+
+def note_below(connection: Connection, other: Other, head: Head) -> None:
+    """Keep which posts a post says to have below it, when it says all that it holds."""
+    if head.is_whole:
+        direct = {post.origin for post in posts.list_posts(connection) if post.origin}
+        peers.note_below(connection, other.origin, head.below, head.former, direct)
 
 
 def look_at_own(connection: Connection, said: Have) -> None:

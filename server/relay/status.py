@@ -58,6 +58,7 @@ def _met(peer: Peer | None) -> dict[str, Any]:
         "receivedBytes": peer.received_bytes if peer else 0,
         "sentBytes": peer.sent_bytes if peer else 0,
         "below": list(peer.below) if peer else [],
+        "refused": peer.refused if peer else 0,
     }
 
 

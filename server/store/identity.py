@@ -8,6 +8,7 @@ old entries keep theirs.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import uuid
 from contextlib import suppress
@@ -23,6 +24,9 @@ from sync.logs import MAIN
 
 MACHINE = (Path("/etc/machine-id"), Path("/sys/firmware/devicetree/base/serial-number"))
 """The second one tells two Raspberry Pis with copies of one SD card apart."""
+
+EPOCH_CHARS = 8
+"""Half an epoch."""
 
 # A dump that is read in again is another database; a standby that takes over starts another timeline, and may lack
 # what was committed last.
@@ -45,7 +49,8 @@ class StoreMovedError(Exception):
 def create_node(connection: Connection) -> None:
     """Give this store an identity if it has none."""
     if connection.execute(select(node.c.id)).first() is None:
-        row = {"origin": str(uuid.uuid4()), "epoch": secrets.token_hex(8), "hash": GENESIS}
+        key = secrets.token_hex(32)
+        row = {"origin": str(uuid.uuid4()), "epoch": _new_epoch(key), "hash": GENESIS, "secret": key}
         connection.execute(insert(node).values(id=1, position=0, seq=0, stamp=0, **row))
 
 
@@ -65,12 +70,21 @@ def settle(connection: Connection) -> None:
 
 def begin_epoch(connection: Connection) -> None:
     """Go on here under a new epoch, whose first entry has the number 1."""
-    ended = connection.execute(select(node.c.origin, node.c.epoch, node.c.seq, node.c.hash)).one()
+    columns = (node.c.origin, node.c.epoch, node.c.seq, node.c.hash, node.c.secret)
+    ended = connection.execute(select(*columns)).one()
     if ended.seq:
         row = {"origin": ended.origin, "epoch": ended.epoch, "branch": MAIN, "first": 1, "last": ended.seq}
         insert_ignore(connection, log_range, [row | {"hash": ended.hash}])
     here = {"place": _place(connection), "moved_to": ""}
-    connection.execute(update(node).values(epoch=secrets.token_hex(8), seq=0, hash=GENESIS, **here))
+    connection.execute(update(node).values(epoch=_new_epoch(ended.secret), seq=0, hash=GENESIS, **here))
+
+
+def is_own(connection: Connection, epoch: str) -> bool:
+    """Whether this node began this epoch, as far as it can tell: also one that it has forgotten since."""
+    here = connection.execute(select(node.c.origin, node.c.epoch, node.c.secret)).one()
+    known = select(log_range.c.first).where(log_range.c.origin == here.origin, log_range.c.epoch == epoch)
+    is_made = hmac.compare_digest(epoch.encode(), _epoch(here.secret, epoch[:EPOCH_CHARS]).encode())
+    return is_made or epoch == here.epoch or connection.execute(known.limit(1)).first() is not None
 
 
 def move_away(connection: Connection, target: str) -> None:
@@ -81,6 +95,15 @@ def move_away(connection: Connection, target: str) -> None:
 def secret(connection: Connection) -> bytes:
     """Return what the processes of this node sign with. It never leaves them."""
     return str(connection.execute(select(node.c.secret)).scalar_one()).encode()
+
+
+def _new_epoch(key: str) -> str:
+    return _epoch(key, secrets.token_hex(EPOCH_CHARS // 2))
+
+
+def _epoch(key: str, chosen: str) -> str:
+    """An epoch in 16 hex digits: what was drawn, and then what only this node can make of it."""
+    return chosen + hmac.digest(key.encode(), f"epoch\n{chosen}".encode(), "sha256").hex()[:EPOCH_CHARS]
 
 
 def _place(connection: Connection) -> str:

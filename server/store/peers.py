@@ -16,6 +16,7 @@ from sync.logs import Have, list_have, unlist_have
 NEVER = {
     "said": "[]",
     "below": "[]",
+    "former": "[]",
     "forms": None,
     "contact_ms": 0,
     "tried_ms": 0,
@@ -24,6 +25,7 @@ NEVER = {
     "waiting": 0,
     "received_bytes": 0,
     "sent_bytes": 0,
+    "refused": 0,
 }
 
 
@@ -34,6 +36,7 @@ class Peer:
     origin: str
     said: Have
     below: Sequence[str]
+    former: Sequence[str]
     forms: frozenset[str] | None
     contact_ms: int
     tried_ms: int
@@ -42,6 +45,7 @@ class Peer:
     waiting: int
     received_bytes: int
     sent_bytes: int
+    refused: int
 
 
 def list_peers(connection: Connection) -> list[Peer]:
@@ -72,10 +76,22 @@ def note_bytes(connection: Connection, origin: str, received: int, sent: int) ->
     note(connection, origin, received_bytes=bytes_of[0], sent_bytes=bytes_of[1])
 
 
-def note_below(connection: Connection, origin: str, below: Collection[str], direct: Collection[str]) -> None:
-    """Keep which posts are below a node; none that is this node's own, or below another."""
+def note_below(
+    connection: Connection,
+    origin: str,
+    below: Collection[str],
+    former: Collection[str],
+    direct: Collection[str],
+) -> None:
+    """Keep which posts are below a node, and which were; none that is this node's own, or below another."""
     taken = set(direct).union(*(one.below for one in list_peers(connection) if one.origin != origin))
-    note(connection, origin, below=orjson.dumps(sorted(set(below) - taken)).decode())
+    kept = {"below": set(below) - taken, "former": set(former) - set(below) - taken}
+    note(connection, origin, **{name: orjson.dumps(sorted(some)).decode() for name, some in kept.items()})
+
+
+def note_refused(connection: Connection, origin: str, count: int) -> None:
+    """Add to the entries that a node sent and may not write."""
+    note(connection, origin, refused=peer.c.refused + count)
 
 
 def note_asked(connection: Connection, origin: str, digests: Collection[str]) -> None:
@@ -94,4 +110,5 @@ def _peer(row: Any) -> Peer:
     values = {name: getattr(row, name) for name in Peer.__slots__}
     forms = None if row.forms is None else frozenset(orjson.loads(row.forms))
     said = unlist_have(orjson.loads(row.said))
-    return Peer(**values | {"said": said, "below": orjson.loads(row.below), "forms": forms})
+    lists = {name: orjson.loads(getattr(row, name)) for name in ("below", "former")}
+    return Peer(**values | lists | {"said": said, "forms": forms})

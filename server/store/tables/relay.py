@@ -67,13 +67,15 @@ class Peer(SQLModel, table=True):
 
     said: JSON, what it last said that it holds (`sync.logs.list_have`). below: JSON, the posts below it. forms: JSON,
     those it was allowed when it was last spoken to, NULL for all. error: why the last try failed, "" when it did not.
-    clock_ms: how far its clock is ahead. waiting: records that it had and this node had not. Times since 1970.
+    clock_ms: how far its clock is ahead. former: as below, of those that left it. refused: entries that it sent and may
+    not write. waiting: records that it had and this node had not. Times since 1970.
     """
 
     __tablename__ = "peer"
     origin: str = Field(primary_key=True)
     said: str = Field(sa_type=Text)
     below: str
+    former: str = Field(default="[]", sa_type=Text)
     forms: str | None
     contact_ms: int = Field(sa_type=BigInteger)
     tried_ms: int = Field(sa_type=BigInteger)
@@ -82,6 +84,7 @@ class Peer(SQLModel, table=True):
     waiting: int
     received_bytes: int = Field(sa_type=BigInteger)
     sent_bytes: int = Field(sa_type=BigInteger)
+    refused: int = Field(default=0, sa_type=BigInteger)
 
 
 class Wanted(SQLModel, table=True):
