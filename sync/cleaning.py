@@ -159,6 +159,23 @@ def text_of(document: Mapping[str, Any], schema: FormSchema, cell: str) -> str |
     return text if text is None or not choice else (choice if choice in text.split() else "")
 
 
+def numbered(document: Mapping[str, Any], schema: FormSchema, cell: str) -> str:
+    """Return a cell's name with each row by its number from 1, `/member[2]/age`. The rows must be there."""
+    keys = _keys(schema)
+    node: Any = document
+    path, name = "", ""
+    for step in cell.split("/")[1:]:
+        path = f"{path}/{step}"
+        if not step.endswith("]"):
+            node, name = node.get(step, {}) if isinstance(node, dict) else {}, f"{name}/{step}"
+            continue
+        row, rows = _row(node, step, keys, path), step.partition("[")[0]
+        assert row is not None, "the row is there"
+        number = next(place for place, one in enumerate(node[rows], 1) if one is row)
+        node, name = row, f"{name}/{rows}[{number}]"
+    return name
+
+
 def digest(entries: Iterable[tuple[int, str]]) -> str:
     """Return the SHA-256 (hex) of a log, by its (stamp, id): the same for the same entries."""
     lines = (f"{stamp} {name}\n" for stamp, name in sorted(entries))

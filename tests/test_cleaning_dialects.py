@@ -11,6 +11,7 @@ import pytest
 from conftest import Live, household, send
 from people import People
 from reach import CASE, FORM, columns_of, folded, publish_form, published, send_raw
+from replaying import check
 from typer.testing import CliRunner
 from workbooks import book
 
@@ -56,7 +57,7 @@ def codes(done: Imported) -> list[tuple[int, str]]:
 
 
 @SQLITE
-def test_the_log_of_a_real_survey_gives_its_published_clean_table(node):
+def test_the_log_of_a_real_survey_gives_its_published_clean_table(node, tmp_path):
     schema = publish_form(node)
     send_raw(node, schema)
     done = import_log(
@@ -76,6 +77,7 @@ def test_the_log_of_a_real_survey_gives_its_published_clean_table(node):
     cells = [(name, column) for name in wanted for column in wanted[name].keys() & ours[name].keys()]
     differing = [one for one in cells if wanted[one[0]][one[1]] != folded(ours[one[0]][one[1]])]
     assert (len(wanted), len(cells), differing, contradicting) == (578, 201_144, [], 4)
+    check(node, FORM, tmp_path)  # as scripts do
 
 
 @pytest.fixture

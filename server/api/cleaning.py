@@ -18,6 +18,8 @@ from server.api.forms import read_body
 from server.cleaning_desk import Wish
 from server.cleaning_dialects import Dialect
 from server.cleaning_files import BYTES_MAX
+from server.cleaning_scripts import Script, write_script
+from server.cleaning_steps import read_steps
 from server.permissions import Action, Actor, may
 from server.problems import Problem
 from server.store.engine import reading
@@ -190,6 +192,15 @@ def export_log(
         node, (project_id, form_id), dialect, personal=sees_all(actor, project_id)
     )
     return Response(files[removed], media_type="text/csv; charset=utf-8")
+
+
+@router.get("/script")
+def give_script(node: NodeDep, actor: ActorDep, project_id: int, form_id: str, language: Script) -> Response:
+    """Give a script that makes the clean tables of a plain CSV export from the merged ones."""
+    admit(node, actor, Action.READ_SUBMISSIONS, project_id)
+    get_form(node, project_id, form_id)
+    log = read_steps(node, (project_id, form_id), personal=sees_all(actor, project_id))
+    return Response(write_script(log, language), media_type="text/plain; charset=utf-8")
 
 
 def entered(batch: str, plan: cleaning.Plan) -> dict[str, Any]:

@@ -94,8 +94,12 @@ def import_log(
 @app.command("export")
 def export_log(
     form: Form,
-    file: Annotated[Path, typer.Argument(help="Where to write it: a name that ends in .csv or .xlsx.")],
+    file: Annotated[Path, typer.Argument(help="Where to write it: its name ends in .csv or .xlsx.")],
     dialect: DialectName = "cleaningtools",
+    script: Annotated[
+        str,
+        typer.Option(help="Instead of the log a script, r or stata, that makes clean tables of merged ones."),
+    ] = "",
     personal: Personal = False,
     data: Data = None,
     project: Project = 1,
@@ -103,11 +107,17 @@ def export_log(
 ) -> None:
     """Write what counts of the log in a tool's layout; removed records into NAME_deletions.csv where it has them apart."""
     from server import cleaning_exchange
+    from server.cleaning_scripts import Script, write_script
+    from server.cleaning_steps import read_steps
 
     chosen, apart = _dialect(dialect), b""
+    if script and script.lower() not in set(Script):
+        raise typer.BadParameter(f"Use one of {', '.join(Script)}.", param_hint="--script")
     with opened(data) as node:
         node.catch_up()
-        if file.suffix.lower() == ".xlsx":
+        if script:
+            log = write_script(read_steps(node, (project, form), personal=personal), Script(script.lower()))
+        elif file.suffix.lower() == ".xlsx":
             log = cleaning_exchange.export_workbook(node, (project, form), chosen, personal=personal)
         else:
             log, apart = cleaning_exchange.export_log(node, (project, form), chosen, personal=personal)
