@@ -61,7 +61,7 @@ class DetailWriter(_Shapes):
     def columns(self) -> list[list[str]]:
         """The columns of all shapes, in order; the first one has the shapes that are no standing ones."""
         new = [orjson.dumps(shape).decode() for shape in self.shapes[len(SHAPES) :]]
-        return [new, *(self._columns.get(place, []) for place in _places(self.shapes))]
+        return [[*new, ""], *(self._columns.get(place, []) for place in _places(self.shapes))]
 
     def write(self, detail: bytes, about: About) -> int | None:
         """Put a detail into the columns; return its shape, None when it has none."""
@@ -114,7 +114,7 @@ class DetailReader(_Shapes):
 
     def __init__(self, columns: Sequence[Iterator[str]]) -> None:
         super().__init__()
-        self.shapes += [tuple(map(str, orjson.loads(new))) for new in columns[0] if new]
+        self.shapes += [tuple(map(str, orjson.loads(new))) for new in iter(columns[0].__next__, "")]
         self._columns = dict(zip(_places(self.shapes), columns[1:], strict=True))
 
     def read(self, shape: int, about: About) -> bytes:

@@ -35,11 +35,11 @@ class Model:
         """Return its columns, and before them one with the marks that are new."""
         before = len(self.primer.outline.marks) if self.primer else 1
         new = self.outline.marks[before:]
-        return columns.pack([new, *self.outline.columns], self.known)
+        return columns.pack([[*new, ""], *self.outline.columns], self.known)
 
     def unpack(self, part: bytes) -> list[Iterator[str]]:
         """Take the new marks up; return the columns."""
         new, *texts = columns.unpack(part, self.known)
-        for mark in filter(None, new):
+        for mark in iter(new.__next__, ""):
             self.outline.number(mark)
         return texts

@@ -53,7 +53,7 @@ class FrameReader:
     def read(self) -> list[Sent | Skip]:
         """Return the items."""
         items: list[Sent | Skip] = []
-        for place in filter(None, self._columns[0]):
+        for place in iter(self._columns[0].__next__, ""):
             seq = self._seq(place)
             items.append(self._skip(seq) if place[0] == SKIP else self._sent(seq))
         if check_bytes(items) != self._check:

@@ -38,6 +38,7 @@ class FrameWriter:
                 self._skip(item)
             else:
                 self._sent(item)
+        self._put(0, "")
         models = list(self._models.values())
         names = [model.primer.name if model.primer else b"" for model in models]
         parts = [

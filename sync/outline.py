@@ -7,7 +7,7 @@ Format: a document is a sequence of marks, ended by mark 0. A mark is a tag with
 (`T<data id="" version="">`), an element without children (`Lname`, written `<name>text</name>` or, for the text U+0004,
 `<name />`), or text between tags (`F`). Mark n is the n-th that was met. Each mark is expected after the one it followed
 last; a document's steps name the places where that is wrong: how many marks were as expected before, and which one stands
-there.
+there. An element's text is U+0005 where its recipe makes it of the texts before it (`sync.recipes`).
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 from sync.columns import RESERVED, Known
+from sync.recipes import Recipes, follow
 
-EMPTY = "\x04"
+EMPTY, MADE = "\x04", "\x05"
 END = 0
 MARKS_MAX = 5_000_000
 """In one document: a damaged frame must not go on for ever."""
 
-_MARK = re.compile(r"<([^\s/<>]+)>([^<]*)</\1>|<([^\s/<>]+) />|(<[^<>]*>)|([^<]+|<)")
 _ATTRIBUTE = re.compile(r'"([^"]*)"')
 _HOLE = '""'
 
@@ -36,12 +37,14 @@ class Outline:
         self.columns: list[list[str]] = [[]]
         self._numbers = {"end": END}
         self._follows: dict[int, int] = {}
+        self._recipes = Recipes()
 
     def copy(self) -> Outline:
         """Return an outline that knows the same markup, with empty columns."""
         other = Outline()
         other.marks, other.columns = list(self.marks), [[] for _ in self.columns]
         other._numbers, other._follows = dict(self._numbers), dict(self._follows)
+        other._recipes = self._recipes.copy()
         return other
 
     def number(self, mark: str) -> int:
@@ -63,20 +66,8 @@ class Outline:
         steps: list[int] = []
         texts: dict[int, str] = {}
         before, expected, follows, numbers, columns = END, 0, self._follows, self._numbers, self.columns
-        for leaf, text, empty, tag, free in _MARK.findall(document):
-            holes: Sequence[str] = ()
-            if leaf:
-                mark = "L" + leaf
-            elif empty:
-                mark, text = "L" + empty, EMPTY
-            elif tag:
-                mark, holes = (
-                    ("T" + _ATTRIBUTE.sub(_HOLE, tag), _ATTRIBUTE.findall(tag))
-                    if '"' in tag
-                    else ("T" + tag, ())
-                )
-            else:
-                mark, text = "F", free
+        recipes = self._recipes.known
+        for mark, text, holes in _cut(document):
             number = numbers.get(mark)
             if number is None:
                 number = self.number(mark)
@@ -86,12 +77,18 @@ class Outline:
                 steps += (expected, number)
                 expected, follows[before] = 0, number
             before = number
-            if not tag:
+            if text is None:
+                if holes:
+                    columns[number] += holes
+                    texts[number] = holes[0]
+                continue
+            recipe = recipes.get(number)
+            if recipe and text and follow(recipe, texts) == text:
+                columns[number].append(MADE)
+            else:
                 columns[number].append(text)
-                texts[number] = text
-            elif holes:
-                columns[number] += holes
-                texts[number] = holes[0]
+                self._recipes.learn(number, text, texts)
+            texts[number] = text
         if follows.get(before) != END:
             steps += (expected, END)
             follows[before] = END
@@ -105,7 +102,7 @@ class Outline:
         """
         parts: list[str] = []
         last: dict[int, str] = {}
-        before, follows, marks = END, self._follows, self.marks
+        before, follows, marks, recipes = END, self._follows, self.marks, self._recipes.known
         turns = map(int, next(texts[0]).split())
         expected = next(turns, MARKS_MAX)
         for _ in range(MARKS_MAX):
@@ -119,12 +116,19 @@ class Outline:
                 return "".join(parts), last
             before, mark = number, marks[number]
             kind, name = mark[0], mark[1:]
-            if kind == "L":
-                text = last[number] = next(texts[number])
-                parts.append(f"<{name} />" if text == EMPTY else f"<{name}>{text}</{name}>")
-            elif kind == "F":
-                last[number] = next(texts[number])
-                parts.append(last[number])
+            if kind != "T":
+                text = next(texts[number])
+                if text == MADE:
+                    text = follow(recipes[number], last)
+                else:
+                    self._recipes.learn(number, text, last)
+                last[number] = text
+                if kind == "F":
+                    parts.append(text)
+                elif text == EMPTY:
+                    parts.append(f"<{name} />")
+                else:
+                    parts.append(f"<{name}>{text}</{name}>")
             elif _HOLE in name:
                 holes = [next(texts[number]) for _ in range(name.count(_HOLE))]
                 last[number] = holes[0]
@@ -134,6 +138,34 @@ class Outline:
             else:
                 parts.append(name)
         raise ValueError("a document has no end")
+
+
+def _cut(document: str) -> Iterator[tuple[str, str | None, Sequence[str]]]:
+    """Yield each mark of a document, with its text, or what stands in its holes."""
+    first, *pieces = document.split("<")
+    if first:
+        yield "F", first, ()
+    pieces.append("")
+    is_closed = False
+    for piece, following in pairwise(pieces):
+        if is_closed:
+            is_closed = False
+            continue
+        name, end, text = piece.partition(">")
+        if not end:
+            yield "F", "<" + name, ()
+        elif following == f"/{name}>":
+            yield "L" + name, text, ()
+            is_closed = True
+        else:
+            if name[-2:] == " /" and '"' not in name:
+                yield "L" + name[:-2], EMPTY, ()
+            elif '"' in name:
+                yield f"T<{_ATTRIBUTE.sub(_HOLE, name)}>", None, _ATTRIBUTE.findall(name)
+            else:
+                yield f"T<{name}>", None, ()
+            if text:
+                yield "F", text, ()
 
 
 class Primer:
