@@ -10,8 +10,19 @@ from sync.columns import Known
 from sync.outline import Outline, Primer
 
 MAGIC = b"CF1"
-NOTHING = Known([])
 ENTRY_COLUMNS = 11
+STANDING = Known(
+    [
+        ["e", "e", "e", ""], ["1"], ["", "n"], ["\x02", ""], ["1790000000000", "3.1", "900000"],
+        ["project", "form", "attachment", "entity", "review", "comment", "decision", "submission", ""], ["1", ""], [""],
+        ["", "0"], ["1", "0"], [""], ["[\"", "\",\"", "\"]", ""],
+        ["\x041"], ["\x0540", "\x05"], ["\x06"], ["\x081", "\x0812"], ["tablet 1", "\x04"],
+        ["collect:", "\x056", "\x05"], ["web", "openrosa", "\x04"], ["\x07-3", "\x0720", "\x04"], ["2026010101", "\x04"],
+        ["uuid:\x01", "\x08null", "\x04"],
+    ] + 12 * [[""]]
+)  # fmt: skip
+"""What the columns of entries and of details are compressed against: what often stands there."""
+NOTHING = Known([])
 SENT, SKIP = "e", "s"
 AS_IT_IS, NO_KEY = "p", "n"
 

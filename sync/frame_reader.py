@@ -24,7 +24,7 @@ from sync.frame_items import (
     computed_key,
     form_id_of,
 )
-from sync.frame_parts import AS_IT_IS, ENTRY_COLUMNS, MAGIC, NO_KEY, NOTHING, SKIP, Model
+from sync.frame_parts import AS_IT_IS, ENTRY_COLUMNS, MAGIC, NO_KEY, SKIP, STANDING, Model
 from sync.journal import GENESIS, Entry, Fact, Kind, hash_header, hash_payload
 from sync.outline import Primer
 
@@ -40,10 +40,10 @@ class FrameReader:
         check, *parts = _parts(frame)
         self._check = check
         self._models = [Model.of(primer) for primer in _primers(parts[0], codec)]
-        found = columns.unpack(parts[1], NOTHING)
+        found = columns.unpack(parts[1], STANDING)
         self._columns = found[:ENTRY_COLUMNS]
         self._details = DetailReader(found[ENTRY_COLUMNS:])
-        self._plain = io.BytesIO(columns.decompress(parts[2]))
+        self._plain = io.BytesIO(columns.decompress(parts[2]) if parts[2] else b"")
         self._texts = [model.unpack(part) for model, part in zip(self._models, parts[3:], strict=True)]
         self._ends: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._last: dict[int, str] = {}

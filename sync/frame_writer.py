@@ -10,7 +10,7 @@ from sync.clock import COUNTER_BITS
 from sync.columns import RESERVED
 from sync.details import About, DetailWriter
 from sync.frame_items import Codec, FrameError, Payload, Sent, Skip, check_bytes, computed_key, form_id_of
-from sync.frame_parts import AS_IT_IS, ENTRY_COLUMNS, MAGIC, NO_KEY, NOTHING, SENT, SKIP, Model
+from sync.frame_parts import AS_IT_IS, ENTRY_COLUMNS, MAGIC, NO_KEY, SENT, SKIP, STANDING, Model
 from sync.journal import GENESIS, Fact, Kind
 
 MODELS_MAX = 250
@@ -43,8 +43,8 @@ class FrameWriter:
         names = [model.primer.name if model.primer else b"" for model in models]
         parts = [
             b"".join(bytes([len(name)]) + name for name in names),
-            columns.pack([*self._columns, *self._details.columns], NOTHING),
-            columns.compress(b"".join(self._plain)),
+            columns.pack([*self._columns, *self._details.columns], STANDING),
+            columns.compress(b"".join(self._plain)) if self._plain else b"",
             *(model.pack() for model in models),
         ]
         return MAGIC + check_bytes(items) + b"".join(struct.pack(">I", len(part)) + part for part in parts)

@@ -6,7 +6,7 @@ Nothing of a form is interpreted: writer and reader find the same recipes in the
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 CHARS_MIN, CHARS_MAX = 5, 200
@@ -57,24 +57,21 @@ def follow(recipe: Recipe, texts: Mapping[int, str]) -> str:
 def find(text: str, texts: Mapping[int, str]) -> Recipe | None:
     """Return how a text is made of others, None when more than half of it is not.
 
-    From its beginning on, each piece is the longest that stands in any of them, at the last place where it does.
+    From its beginning on, each piece is the longest that stands in any of them: where it is a whole one if it is, else
+    where one begins with it, else anywhere; of several such places the last.
     """
     marks = list(texts)
-    all_texts = "\0".join(texts.values())
-    starts = [0, *accumulate(len(other) + 1 for other in texts.values())]
+    others = "\0" + "\0".join(texts.values()) + "\0"
+    starts = list(accumulate((len(other) + 1 for other in texts.values()), initial=1))
     pieces: list[Piece] = []
     place, alone = 0, 0
     while place < len(text):
-        size, at = PIECE_CHARS_MIN - 1, -1
-        while place + size < len(text):
-            found = all_texts.rfind(text[place : place + size + 1])
-            if found < 0:
-                break
-            size, at = size + 1, found
-        if at >= 0:
-            number = bisect_right(starts, at) - 1
-            start, end = at - starts[number], at - starts[number] + size
-            pieces.append((marks[number], start, None if end == len(texts[marks[number]]) else end))
+        size = PIECE_CHARS_MIN
+        while place + size <= len(text) and text[place : place + size] in others:
+            size += 1
+        size -= 1
+        if size >= PIECE_CHARS_MIN:
+            pieces.append(_where(text[place : place + size], others, marks, starts))
             place += size
             continue
         if pieces and isinstance(pieces[-1], str):
@@ -84,3 +81,11 @@ def find(text: str, texts: Mapping[int, str]) -> Recipe | None:
         alone += 1
         place += 1
     return tuple(pieces) if 2 * alone <= len(text) else None
+
+
+def _where(piece: str, others: str, marks: Sequence[int], starts: Sequence[int]) -> Piece:
+    ways = (f"\0{piece}\0", 1), (f"\0{piece}", 1), (piece, 0)
+    at = next(found + skipped for way, skipped in ways if (found := others.rfind(way)) >= 0)
+    number = bisect_right(starts, at) - 1
+    start, end = at - starts[number], at - starts[number] + len(piece)
+    return marks[number], start, None if others[at + len(piece)] == "\0" else end
