@@ -5,9 +5,10 @@ Nothing of a form is interpreted, so that any text comes back exactly as it was.
 
 Format: a document is a sequence of marks, ended by mark 0. A mark is a tag with its attributes' values left out
 (`T<data id="" version="">`), an element without children (`Lname`, written `<name>text</name>` or, for the text U+0004,
-`<name />`), or text between tags (`F`). Mark n is the n-th that was met. Each mark is expected after the one it followed
-last; a document's steps name the places where that is wrong: how many marks were as expected before, and which one stands
-there. An element's text is U+0005 where its recipe makes it of the texts before it (`sync.recipes`).
+`<name />`), or text between tags (`F`). Mark n is the n-th that was met. After a mark, or after this text of it where that
+was once wrong, the one is expected that followed last; a document's steps name the places where that is wrong: how many
+marks were as expected before, and which one stands there. An element's text is U+0005 where its recipe makes it of the
+texts before it (`sync.recipes`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise
 
-from sync.columns import RESERVED, Known
-from sync.recipes import Recipes, follow
+from sync.columns import RESERVED, UNPACKED_BYTES_MAX, Known
+from sync.recipes import Recipes
 
-EMPTY, MADE = "\x04", "\x05"
+EMPTY = "\x04"
 END = 0
 MARKS_MAX = 5_000_000
 """In one document: a damaged frame must not go on for ever."""
@@ -35,15 +35,18 @@ class Outline:
     def __init__(self) -> None:
         self.marks = ["end"]
         self.columns: list[list[str]] = [[]]
+        self._written: list[tuple[str, str, str]] = [("", "", "")]
         self._numbers = {"end": END}
-        self._follows: dict[int, int] = {}
+        self._follows = [END]
+        self._exceptions: dict[tuple[int, str], int] = {}
         self._recipes = Recipes()
 
     def copy(self) -> Outline:
         """Return an outline that knows the same markup, with empty columns."""
         other = Outline()
         other.marks, other.columns = list(self.marks), [[] for _ in self.columns]
-        other._numbers, other._follows = dict(self._numbers), dict(self._follows)
+        other._written, other._numbers = list(self._written), dict(self._numbers)
+        other._follows, other._exceptions = list(self._follows), dict(self._exceptions)
         other._recipes = self._recipes.copy()
         return other
 
@@ -54,6 +57,8 @@ class Outline:
             number = self._numbers[mark] = len(self.marks)
             self.marks.append(mark)
             self.columns.append([])
+            self._follows.append(END)
+            self._written.append(_written(mark))
         return number
 
     def write(self, document: str) -> dict[int, str] | None:
@@ -65,33 +70,49 @@ class Outline:
             return None
         steps: list[int] = []
         texts: dict[int, str] = {}
-        before, expected, follows, numbers, columns = END, 0, self._follows, self._numbers, self.columns
-        recipes = self._recipes.known
-        for mark, text, holes in _cut(document):
-            number = numbers.get(mark)
-            if number is None:
-                number = self.number(mark)
-            if follows.get(before) == number:
-                expected += 1
+        columns, follows, exceptions, written = self.columns, self._follows, self._exceptions, self._written
+        before, said, right = END, "", 0
+        free, *pieces = document.split("<")
+        place, end = 0, len(pieces)
+        pieces.append("")
+        while free or place < end:
+            expected = exceptions.get((before, said), follows[before])
+            head, tail, alone = written[expected]
+            number, text, holes = expected, "", ()
+            if free:
+                number, text, free = self.number("F"), free, ""
             else:
-                steps += (expected, number)
-                expected, follows[before] = 0, number
-            before = number
-            if text is None:
-                if holes:
-                    columns[number] += holes
-                    texts[number] = holes[0]
-                continue
-            recipe = recipes.get(number)
-            if recipe and text and follow(recipe, texts) == text:
-                columns[number].append(MADE)
+                piece = pieces[place]
+                place += 1
+                if tail and pieces[place] == tail and piece.startswith(head):
+                    text = piece[len(head) :]
+                    place += 1
+                elif piece == alone:
+                    text = EMPTY if tail else ""
+                else:
+                    mark, text, holes, free = _cut(piece, pieces[place])
+                    number = self.number(mark)
+                    tail = written[number][1]
+                    place += bool(tail) and text != EMPTY
+            if number == expected:
+                right += 1
             else:
+                steps += (right, number)
+                exceptions[before, said] = follows[before] = number
+                right = 0
+            before, said = number, text
+            if tail:
+                columns[number].append(self._recipes.write(number, text, texts))
+                texts[number] = text
+            elif holes:
+                columns[number] += holes
+                texts[number] = holes[0]
+            elif text:
                 columns[number].append(text)
-                self._recipes.learn(number, text, texts)
-            texts[number] = text
-        if follows.get(before) != END:
-            steps += (expected, END)
-            follows[before] = END
+                texts[number] = text
+        if exceptions.get((before, said), follows[before]) != END:
+            steps += (right, END)
+            exceptions[before, said] = follows[before] = END
         columns[0].append(" ".join(map(str, steps)))
         return texts
 
@@ -102,70 +123,63 @@ class Outline:
         """
         parts: list[str] = []
         last: dict[int, str] = {}
-        before, follows, marks, recipes = END, self._follows, self.marks, self._recipes.known
+        follows, exceptions, written = self._follows, self._exceptions, self._written
+        before, said, size = END, "", 0
         turns = map(int, next(texts[0]).split())
-        expected = next(turns, MARKS_MAX)
+        right = next(turns, MARKS_MAX)
         for _ in range(MARKS_MAX):
-            if expected:
-                number = follows[before]
-                expected -= 1
+            if right:
+                number = exceptions.get((before, said), follows[before])
+                right -= 1
             else:
-                number = follows[before] = next(turns)
-                expected = next(turns, MARKS_MAX)
+                number = exceptions[before, said] = follows[before] = next(turns)
+                right = next(turns, MARKS_MAX)
             if number == END:
                 return "".join(parts), last
-            before, mark = number, marks[number]
-            kind, name = mark[0], mark[1:]
-            if kind != "T":
-                text = next(texts[number])
-                if text == MADE:
-                    text = follow(recipes[number], last)
-                else:
-                    self._recipes.learn(number, text, last)
-                last[number] = text
-                if kind == "F":
-                    parts.append(text)
-                elif text == EMPTY:
-                    parts.append(f"<{name} />")
-                else:
-                    parts.append(f"<{name}>{text}</{name}>")
-            elif _HOLE in name:
-                holes = [next(texts[number]) for _ in range(name.count(_HOLE))]
+            head, tail, alone = written[number]
+            before, said = number, ""
+            if tail:
+                said = last[number] = self._recipes.read(number, next(texts[number]), last)
+                parts.append(f"<{alone}" if said == EMPTY else f"<{head}{said}<{tail}")
+            elif alone:
+                parts.append(f"<{alone}")
+            elif head:
+                pieces = head.split(_HOLE)
+                holes = [next(texts[number]) for _ in pieces[1:]]
                 last[number] = holes[0]
-                pieces = name.split(_HOLE)
-                parts += [f'{piece}"{hole}"' for piece, hole in zip(pieces, holes, strict=False)]
+                parts.append("<" + "".join(f'{piece}"{hole}"' for piece, hole in zip(pieces, holes, strict=False)))
                 parts.append(pieces[-1])
             else:
-                parts.append(name)
+                said = last[number] = next(texts[number])
+                parts.append(said)
+            size += len(parts[-1])
+            if size > UNPACKED_BYTES_MAX:
+                break
         raise ValueError("a document has no end")
 
 
-def _cut(document: str) -> Iterator[tuple[str, str | None, Sequence[str]]]:
-    """Yield each mark of a document, with its text, or what stands in its holes."""
-    first, *pieces = document.split("<")
-    if first:
-        yield "F", first, ()
-    pieces.append("")
-    is_closed = False
-    for piece, following in pairwise(pieces):
-        if is_closed:
-            is_closed = False
-            continue
-        name, end, text = piece.partition(">")
-        if not end:
-            yield "F", "<" + name, ()
-        elif following == f"/{name}>":
-            yield "L" + name, text, ()
-            is_closed = True
-        else:
-            if name[-2:] == " /" and '"' not in name:
-                yield "L" + name[:-2], EMPTY, ()
-            elif '"' in name:
-                yield f"T<{_ATTRIBUTE.sub(_HOLE, name)}>", None, _ATTRIBUTE.findall(name)
-            else:
-                yield f"T<{name}>", None, ()
-            if text:
-                yield "F", text, ()
+def _written(mark: str) -> tuple[str, str, str]:
+    """How a mark stands in a document, but for the "<" before it: until its text, after it, and when it has none."""
+    kind, name = mark[0], mark[1:]
+    if kind == "L":
+        return f"{name}>", f"/{name}>", f"{name} />"
+    if kind == "T":
+        return (name[1:], "", "") if _HOLE in name else ("", "", name[1:])
+    return "", "", ""
+
+
+def _cut(piece: str, following: str) -> tuple[str, str, Sequence[str], str]:
+    """Return the mark with which a piece of a document begins, its text, what stands in its holes, and the text behind it."""
+    name, end, text = piece.partition(">")
+    if not end:
+        return "F", f"<{name}", (), ""
+    if following == f"/{name}>":
+        return f"L{name}", text, (), ""
+    if '"' in name:
+        return f"T<{_ATTRIBUTE.sub(_HOLE, name)}>", "", _ATTRIBUTE.findall(name), text
+    if name[-2:] == " /":
+        return f"L{name[:-2]}", EMPTY, (), text
+    return f"T<{name}>", "", (), text
 
 
 class Primer:

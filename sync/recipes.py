@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
+MADE = "\x05"
 CHARS_MIN, CHARS_MAX = 5, 200
 """Others are not looked at: short texts cost little, and nobody calculates long ones."""
 PIECE_CHARS_MIN = 3
@@ -21,25 +22,43 @@ Recipe = tuple[Piece, ...]
 
 
 class Recipes:
-    """How the texts of each mark are made of those before them in the same document. known: by mark."""
+    """How the texts of each mark are made of those before them in the same document."""
 
     def __init__(self) -> None:
-        self.known: dict[int, Recipe] = {}
+        self._known: dict[int, Recipe] = {}
         self._tries: dict[int, int] = {}
+        self._settled: set[int] = set()
 
     def copy(self) -> Recipes:
         """Return the same recipes, to find others beside them."""
         other = Recipes()
-        other.known, other._tries = dict(self.known), dict(self._tries)
+        other._known, other._tries = dict(self._known), dict(self._tries)
+        other._settled = set(self._settled)
         return other
 
-    def learn(self, mark: int, text: str, texts: Mapping[int, str]) -> None:
-        """Look for a recipe for a text of a mark that has none which makes it. texts: those before it, by mark."""
-        tries = self._tries.get(mark, 0)
-        if tries < TRIES_MAX and CHARS_MIN <= len(text) <= CHARS_MAX:
-            self._tries[mark] = tries + 1
-            if found := find(text, texts):
-                self.known[mark] = found
+    def write(self, mark: int, text: str, texts: Mapping[int, str]) -> str:
+        """Return what stands for a text in the column of its mark. texts: those before it in its document, by mark."""
+        recipe = self._known.get(mark)
+        if recipe and text and follow(recipe, texts) == text:
+            return MADE
+        if len(text) >= CHARS_MIN and mark not in self._settled:
+            self._learn(mark, text, texts)
+        return text
+
+    def read(self, mark: int, text: str, texts: Mapping[int, str]) -> str:
+        """Return the text for which this stands. Raises LookupError."""
+        if text == MADE:
+            return follow(self._known[mark], texts)
+        if len(text) >= CHARS_MIN and mark not in self._settled:
+            self._learn(mark, text, texts)
+        return text
+
+    def _learn(self, mark: int, text: str, texts: Mapping[int, str]) -> None:
+        tries = self._tries[mark] = self._tries.get(mark, 0) + 1
+        if tries == TRIES_MAX:
+            self._settled.add(mark)
+        if len(text) <= CHARS_MAX and (found := find(text, texts)):
+            self._known[mark] = found
 
 
 def follow(recipe: Recipe, texts: Mapping[int, str]) -> str:
