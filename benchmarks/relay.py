@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import random
+import secrets
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -80,7 +82,8 @@ def _filled(name: str, records: int) -> tuple[list[bytes], bytes]:
 
 def _measure(name: str, xmls: Sequence[bytes], known: bytes) -> None:
     stamps = count(int(BEGIN.timestamp() * 1000) << COUNTER_BITS, 97_123 << COUNTER_BITS)
-    sent = [Sent(entry) for entry in seal(Head("0" * 36, "0" * 16), _facts(xmls), stamps)]
+    log = Head(str(uuid.uuid4()), secrets.token_hex(8))
+    sent = [Sent(entry) for entry in seal(log, _facts(xmls), stamps)]
     best = len(zstandard.ZstdCompressor(19).compress(b"".join(xmls))) / len(xmls)
     for batch in (*BATCHES, len(sent)):
         size, out_s, in_s, frames = 0, 0.0, 0.0, min(FRAMES_MAX, len(sent) // 2 // batch) or 1

@@ -74,8 +74,11 @@ def pack(columns: Sequence[Sequence[str]], known: Known) -> bytes:
     return struct.pack(">I", len(small)) + small + _as_bytes(by_chance)
 
 
-def unpack(data: bytes, known: Known) -> list[Iterator[str]]:
-    """Return an endless iterator over each column's texts. Raises ValueError, OSError, ZstdError, struct.error."""
+def unpack(data: bytes, known: Known) -> list[list[str]]:
+    """Return each column's texts; the last one counts for all that follow.
+
+    Raises ValueError, OSError, ZstdError, struct.error.
+    """
     (size,) = struct.unpack_from(">I", data)
     small = data[4 : 4 + size]
     text = (_unsort(small) if small.startswith(_BZIP2) else decompress(small, known.ready)).decode()
@@ -99,7 +102,12 @@ def unpack(data: bytes, known: Known) -> list[Iterator[str]]:
         a, b, c, d = start + 8, start + 12, start + 15, start + 18
         return f"{digits[start:a]}-{digits[a:b]}-4{digits[b:c]}-{variant}{digits[c:d]}-{digits[d:place]}"
 
-    return [_endless(_MARKS.sub(put_back, column).split("\x00")) for column in text.split("\x03")]
+    return [_MARKS.sub(put_back, column).split("\x00") for column in text.split("\x03")]
+
+
+def endless(texts: Sequence[str]) -> Iterator[str]:
+    """Return the texts of a column, and then its last one for ever."""
+    return chain(texts, repeat(texts[-1]))
 
 
 def compress(data: bytes) -> bytes:
@@ -117,10 +125,6 @@ def decompress(data: bytes, dictionary: ZstdCompressionDict | None = None) -> by
 @cache
 def _plain() -> ZstdCompressor:
     return ZstdCompressor(LEVEL)
-
-
-def _endless(texts: list[str]) -> Iterator[str]:
-    return chain(texts, repeat(texts[-1]))
 
 
 def _unsort(data: bytes) -> bytes:
@@ -151,6 +155,8 @@ def _join(columns: Sequence[Sequence[str]], by_chance: list[str]) -> bytes:
 def _as_bytes(by_chance: Sequence[str]) -> bytes:
     """What was taken out, the variant of each UUID (its 16th digit) at the end."""
     digits = "".join(one if len(one) == _DIGEST_DIGITS else one[:15] + one[16:] for one in by_chance)
-    variants = "".join(format(_VARIANTS.index(one[15]), "02b") for one in by_chance if len(one) < _DIGEST_DIGITS)
+    variants = "".join(
+        format(_VARIANTS.index(one[15]), "02b") for one in by_chance if len(one) < _DIGEST_DIGITS
+    )
     variants += "0" * (-len(variants) % 8)
     return bytes.fromhex(digits) + bytes(int(variants[i : i + 8], 2) for i in range(0, len(variants), 8))

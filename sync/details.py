@@ -10,7 +10,7 @@ otherwise than it stands is of no shape and stands whole.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from sync.clock import COUNTER_BITS
-from sync.columns import RESERVED
+from sync.columns import RESERVED, endless
 
 _COMMON = (
     "form_id", "instance_id", "digest", "submitter_id", "submitter_name", "device_id", "door", "received_at",
@@ -112,10 +112,10 @@ class DetailWriter(_Shapes):
 class DetailReader(_Shapes):
     """Reads what a DetailWriter put into columns."""
 
-    def __init__(self, columns: Sequence[Iterator[str]]) -> None:
+    def __init__(self, columns: Sequence[Sequence[str]]) -> None:
         super().__init__()
-        self.shapes += [tuple(map(str, orjson.loads(new))) for new in iter(columns[0].__next__, "")]
-        self._columns = dict(zip(_places(self.shapes), columns[1:], strict=True))
+        self.shapes += [tuple(map(str, orjson.loads(new))) for new in columns[0] if new]
+        self._columns = dict(zip(_places(self.shapes), map(endless, columns[1:]), strict=True))
 
     def read(self, shape: int, about: About) -> bytes:
         """Return the next detail of this shape. Raises ValueError, LookupError, StopIteration."""

@@ -51,6 +51,6 @@ class Model:
     def unpack(self, part: bytes) -> list[Iterator[str]]:
         """Take the new marks up; return the columns."""
         new, *texts = columns.unpack(part, self.known)
-        for mark in iter(new.__next__, ""):
+        for mark in filter(None, new):
             self.outline.number(mark)
-        return texts
+        return list(map(columns.endless, texts))

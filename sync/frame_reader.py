@@ -41,7 +41,8 @@ class FrameReader:
         self._check = check
         self._models = [Model.of(primer) for primer in _primers(parts[0], codec)]
         found = columns.unpack(parts[1], STANDING)
-        self._columns = found[:ENTRY_COLUMNS]
+        self._places = found[0]
+        self._columns = list(map(columns.endless, found[:ENTRY_COLUMNS]))
         self._details = DetailReader(found[ENTRY_COLUMNS:])
         self._plain = io.BytesIO(columns.decompress(parts[2]) if parts[2] else b"")
         self._texts = [model.unpack(part) for model, part in zip(self._models, parts[3:], strict=True)]
@@ -49,11 +50,12 @@ class FrameReader:
         self._last: dict[int, str] = {}
         self._log = ("", "")
         self._ms = 0
+        self._room = columns.UNPACKED_BYTES_MAX
 
     def read(self) -> list[Sent | Skip]:
         """Return the items."""
         items: list[Sent | Skip] = []
-        for place in iter(self._columns[0].__next__, ""):
+        for place in filter(None, self._places):
             seq = self._seq(place)
             items.append(self._skip(seq) if place[0] == SKIP else self._sent(seq))
         if check_bytes(items) != self._check:
@@ -108,6 +110,9 @@ class FrameReader:
             model = _whole(text)
             document, marked = self._models[model].outline.read(self._texts[model])
             body = document.encode()
+            self._room -= len(body)
+            if self._room < 0:
+                raise ValueError("it holds more than any frame does")
         else:
             body = b""
         shape = self._changed(9)

@@ -53,6 +53,7 @@ def unpack(frame: bytes, codec: Codec) -> list[Sent | Skip]:
         LookupError,
         StopIteration,
         RuntimeError,
+        OSError,
         struct.error,
         ZstdError,
     ) as error:

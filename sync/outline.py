@@ -78,7 +78,8 @@ class Outline:
         while free or place < end:
             expected = exceptions.get((before, said), follows[before])
             head, tail, alone = written[expected]
-            number, text, holes = expected, "", ()
+            number, text = expected, ""
+            holes: Sequence[str] = ()
             if free:
                 number, text, free = self.number("F"), free, ""
             else:
@@ -147,7 +148,9 @@ class Outline:
                 pieces = head.split(_HOLE)
                 holes = [next(texts[number]) for _ in pieces[1:]]
                 last[number] = holes[0]
-                parts.append("<" + "".join(f'{piece}"{hole}"' for piece, hole in zip(pieces, holes, strict=False)))
+                parts.append(
+                    "<" + "".join(f'{piece}"{hole}"' for piece, hole in zip(pieces, holes, strict=False))
+                )
                 parts.append(pieces[-1])
             else:
                 said = last[number] = next(texts[number])

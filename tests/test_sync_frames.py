@@ -16,6 +16,7 @@ from conftest import household
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sync import outline
 from sync.fact_keys import key_of
 from sync.frame_writer import FrameWriter
 from sync.frames import PLAIN, FrameError, Payload, Sent, Skip, UnknownFormError, pack, unpack
@@ -150,6 +151,47 @@ def test_what_both_sides_know_is_not_sent() -> None:
     small, plain = (len(pack(items, codec)) for codec in (Remembers((household(),)), PLAIN))
     assert small < plain < sum(map(len, sent)) / 2
     assert small < 60 * len(sent)
+
+
+def test_what_a_document_says_twice_is_sent_once() -> None:
+    def key(of: str) -> bytes:
+        slot = "<p>{0}</p><day>2026-11-{1}</day><key>{0}/2026-11-{1}/{2}</key>"
+        place, day, by = of[:5], 10 + int(of[0], 16), of[5:13]
+        return f"<data>{slot.format(place, day, by)}<by>{by}</by><by2>{by}</by2></data>".encode()
+
+    chance = [hashlib.sha256(bytes([number])).hexdigest() for number in range(99)]
+    twice, once = (
+        [Sent(entry) for entry in log(some)]
+        for some in (
+            [submission(key(of)) for of in chance],
+            [submission(key(of).replace(f"<by2>{of[5:13]}".encode(), b"<by2>")) for of in chance],
+        )
+    )
+    assert unpack(pack(twice, PLAIN), PLAIN) == twice
+    assert len(pack(twice, PLAIN)) < len(pack(once, PLAIN)) + 99
+
+
+def test_many_records_are_small_whatever_they_say() -> None:
+    words = ["پناه", "سفر", "آب", "transit", "family", "غذا", "دارو", "کودک"]
+    said = [
+        " ".join(words[one % 8] for one in hashlib.sha512(bytes([number])).digest()) for number in range(90)
+    ]
+    items = [
+        Sent(entry) for entry in log([submission(f"<data><a>{text}</a></data>".encode()) for text in said])
+    ]
+    frame = pack(items, PLAIN)
+    assert unpack(frame, PLAIN) == items
+    assert len(frame) < 90 * 64 * 4 / 8 * 1.3
+    with pytest.raises(FrameError):
+        unpack(frame[:-40], PLAIN)
+
+
+def test_a_document_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outline, "MARKS_MAX", 1000)
+    endless = outline.Outline()
+    number = endless.number("T<a>")
+    with pytest.raises(ValueError, match="no end"):
+        endless.read([iter([f"0 {number} 0 {number}"]), iter([])])
 
 
 def test_a_frame_made_by_what_is_not_here_says_so() -> None:
