@@ -44,6 +44,7 @@ from server.api import (
     submissions,
 )
 from server.api.form_json import fault_json
+from server.following import Following
 from server.health import Health
 from server.intake import Outcome
 from server.metrics import Metrics
@@ -118,6 +119,7 @@ class Application:
                 watch = Watch(node.settings.data, node.blobs.folder, self._metrics.clock_stepped)
             wake = serving.projector.wake if serving.projector else lambda: None
             relaying = Relaying(node, wake) if leads else None
+            following = Following(node) if leads else None
             self._door = SubmissionDoor(serving)
             self._relay_door = RelayDoor(node, wake)
             app.state.health = Health(node, self._metrics, serving)
@@ -126,6 +128,8 @@ class Application:
             app.state.health = Health(node, self._metrics)
             if relaying:
                 await asyncio.to_thread(relaying.close)
+            if following:
+                await asyncio.to_thread(following.close)
             if watch:
                 watch.close()
             await asyncio.to_thread(serving.close)

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import random
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -106,13 +106,19 @@ def apply(node: Node, actor: Actor, form: FormKey, token: str, *, personal: bool
 
 
 def all_wishes(
-    connection: Connection, node: Node, form: FormKey, edit: Edit, *, personal: bool
+    connection: Connection,
+    node: Node,
+    form: FormKey,
+    edit: Edit,
+    names: Collection[str] | None = None,
+    *,
+    personal: bool,
 ) -> list[Wish]:
-    """Return what an edit asks for of all records."""
+    """Return what an edit asks for of all records, or of those with these names."""
     cleaner = open_current(connection, node, form)
     reader = _Reader(cleaner, edit, veil(cleaner.line, personal=personal))
     wishes: list[Wish] = []
-    for one, entries in _records(connection, cleaner, None):
+    for one, entries in _records(connection, cleaner, names):
         wishes += reader.read(one, entries, len(wishes))
     return wishes
 
@@ -226,7 +232,7 @@ class _Reader:
 
 
 def _records(
-    connection: Connection, cleaner: Cleaner, names: Mapping[str, str] | None
+    connection: Connection, cleaner: Cleaner, names: Collection[str] | None
 ) -> Iterator[tuple[StoredSubmission, list[stored.StoredEntry]]]:
     """The records that can be cleaned, or those with these names, each with the entries about it."""
     after = 0
@@ -235,8 +241,9 @@ def _records(
     ):
         yield from _with_entries(connection, cleaner, page)
         after = page[-1].position
-    found = [submissions.find_submission(connection, *cleaner.form, name) for name in names or ()]
-    yield from _with_entries(connection, cleaner, [one for one in found if one and not one.is_deleted])
+    named = (submissions.find_submission(connection, *cleaner.form, name) for name in names or ())
+    found = {one.instance_id: one for one in named if one and not one.is_deleted}
+    yield from _with_entries(connection, cleaner, list(found.values()))
 
 
 def _with_entries(

@@ -7,7 +7,7 @@ each record, so that erasing a record takes only what was said of it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,10 +101,22 @@ def record(node: Node, actor: Actor, planned: Plan) -> str:
 
     Entered twice it is there once.
     """
-    given = {
-        one.about.instance_id: Given(one.seen, [entry for _, entry in one.entries]) for one in planned.records
-    }
-    return enter(node, actor, planned.form, given)
+    return record_all(node, actor, [planned])[0]
+
+
+def record_all(node: Node, actor: Actor, plans: Sequence[Plan]) -> list[str]:
+    """Enter plans, each as a batch of its own; see `record`."""
+    given = [
+        (
+            one.form,
+            {
+                about.about.instance_id: Given(about.seen, [entry for _, entry in about.entries])
+                for about in one.records
+            },
+        )
+        for one in plans
+    ]
+    return _enter(node, actor, given)
 
 
 @dataclass(frozen=True)
@@ -119,11 +131,24 @@ class Given:
 
 def enter(node: Node, actor: Actor, form: FormKey, given: Mapping[str, Given]) -> str:
     """Enter entries, by record, as the facts have them; see `record`."""
-    if not given:
-        return ""
-    content = orjson.dumps([form, given, actor.id], option=orjson.OPT_SORT_KEYS)
-    batch = hashlib.sha256(content).hexdigest()[:16]
-    facts = []
+    return _enter(node, actor, [(form, given)])[0]
+
+
+def _enter(node: Node, actor: Actor, batches: Sequence[tuple[FormKey, Mapping[str, Given]]]) -> list[str]:
+    names: list[str] = []
+    facts: list[Fact] = []
+    for form, given in batches:
+        content = orjson.dumps([form, given, actor.id], option=orjson.OPT_SORT_KEYS)
+        names.append(hashlib.sha256(content).hexdigest()[:16] if given else "")
+        facts += _facts(actor, form, given, names[-1])
+    if facts:
+        with writing(node.engine) as connection:
+            journal.append(connection, facts)
+        node.catch_up()
+    return names
+
+
+def _facts(actor: Actor, form: FormKey, given: Mapping[str, Given], batch: str) -> Iterator[Fact]:
     for instance_id, said in given.items():
         for start in range(0, len(said.entries), AT_ONCE_MAX):
             whole = {
@@ -137,11 +162,7 @@ def enter(node: Node, actor: Actor, form: FormKey, given: Mapping[str, Given]) -
             }
             detail = orjson.dumps(whole)
             key = hashlib.sha256(orjson.dumps([Kind.CLEANING, form[0]]) + detail).digest()
-            facts.append(Fact(Kind.CLEANING, form[0], key, detail))
-    with writing(node.engine) as connection:
-        journal.append(connection, facts)
-    node.catch_up()
-    return batch
+            yield Fact(Kind.CLEANING, form[0], key, detail)
 
 
 def undo(

@@ -1,16 +1,19 @@
 """Changes to many records that are kept and made again: recoded others, spelling lists, units.
 
-Running them enters what they ask of records that have come since, under the name of whoever kept the recode. What a
-recode has entered about an answer once it never enters again: if somebody took that back, they meant it.
+Running them enters what they ask of records that have come since, under the name of whoever kept the recode; a server
+does so by itself behind a cursor of the journal. What a recode has entered about an answer once it never enters again:
+if somebody took that back, they meant it. Two nodes that run it on one record enter the same fact.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Collection
 from dataclasses import asdict, replace
 
 import orjson
 
-from server import bulk_cleaning, cleaning
+from server import bulk_cleaning, cleaning, projection
 from server.bulk_cleaning import Edit, read_edit
 from server.cleaning import Fault, Plan
 from server.node import Node
@@ -25,6 +28,8 @@ from sync.journal import Fact, Kind
 
 AT_ONCE = 500
 """So many lines are held against their records, and entered, at a time."""
+log = logging.getLogger("chapar.recodes")
+
 CHECK = "recode:"
 """Begins the check that a recode's entries name."""
 
@@ -49,12 +54,37 @@ def run(node: Node, form: FormKey) -> dict[str, tuple[int, list[Fault]]]:
     return {one.name: _run(node, form, one) for one in kept}
 
 
-def _run(node: Node, form: FormKey, one: StoredRecode) -> tuple[int, list[Fault]]:
+def follow(node: Node) -> bool:
+    """Make the recodes again to some records that came since the last time; False when none are left."""
+    with reading(node.engine) as connection:
+        seen = journal.cursor(connection, recodes.CURSOR)
+        end = journal.cursor(connection, projection.CURSOR)
+        if not seen or end <= seen:
+            return False
+        reached, arrived = recodes.next_arrivals(connection, seen, end, AT_ONCE)
+        kept = {form: recodes.list_recodes(connection, form) for form in arrived}
+    for form, names in arrived.items():
+        for one in kept[form]:
+            try:
+                _run(node, form, one, names)
+            except Problem as problem:  # its form has changed: nobody else is to wait
+                log.warning(
+                    "the recode %s of the form %s cannot be made: %s", one.name, form[1], problem.status
+                )
+    with writing(node.engine) as connection:
+        journal.advance(connection, recodes.CURSOR, seen, reached)
+    return True
+
+
+def _run(
+    node: Node, form: FormKey, one: StoredRecode, names: Collection[str] | None = None
+) -> tuple[int, list[Fault]]:
+    """Make a recode to all records, or to those with these names: then as one batch for each record."""
     check_id = CHECK + one.name
     edit = replace(read_edit(orjson.loads(one.edit)), check_id=check_id)
     author = Actor(one.actor_id, one.actor_name, None)
     with reading(node.engine) as connection:
-        wishes = bulk_cleaning.all_wishes(connection, node, form, edit, personal=one.personal)
+        wishes = bulk_cleaning.all_wishes(connection, node, form, edit, names, personal=one.personal)
     count = 0
     faults: list[Fault] = []
     for start in range(0, len(wishes), AT_ONCE):
@@ -70,7 +100,8 @@ def _run(node: Node, form: FormKey, one: StoredRecode) -> tuple[int, list[Fault]
             left = tuple(pair for pair in planned.entries if (pair[1]["cell"], pair[1]["base"]) not in done)
             if left:
                 fresh.append(replace(planned, entries=left))
-        cleaning.record(node, author, Plan(form, tuple(fresh), (), ()))
+        plans = [fresh] if names is None else [[planned] for planned in fresh]
+        cleaning.record_all(node, author, [Plan(form, tuple(some), (), ()) for some in plans])
         count += sum(len(planned.entries) for planned in fresh)
         faults += plan.faults
     return count, faults

@@ -134,14 +134,14 @@ def records_at(node: Node) -> set[str]:
     return {name for _, _, name in names_of(node) if name}
 
 
-def collect(node: Node, name: str, *photos: bytes) -> None:
+def collect(node: Node, name: str, *photos: bytes, size: str = "5") -> None:
     """Have a node take in a record, as from a tablet."""
     files = [
         StoredFile(f"{number}.jpg", node.blobs.put(content), len(content), "image/jpeg")
         for number, content in enumerate(photos)
     ]
     sender = Sender(None, "", "", "test")
-    xml = household(name, extra="<shelter>0.jpg</shelter>" if photos else "")
+    xml = household(name, size, extra="<shelter>0.jpg</shelter>" if photos else "")
     intake.record(node.engine, [receiving.examine(PROJECT_ID, xml, files, sender, lambda *_: True)])
 
 

@@ -202,7 +202,7 @@ def recode(
     project: Project = 1,
     as_json: Json = False,
 ) -> None:
-    """Keep a change to many records: recoded others, a spelling list, a unit. `recodes --run` makes it."""
+    """Keep a change to many records: recoded others, a spelling list, a unit. A server makes it to what arrives later."""
     import csv
 
     from server import recoding
@@ -220,7 +220,7 @@ def recode(
         recoding.keep(node, OPERATOR, (project, form), name, edit, personal=True)
     tell(
         {"name": name, "values": len(given)},
-        f"kept; make it: chapar cleaning recodes {form} --run",
+        f"kept for what arrives from now on; for what is here: chapar cleaning recodes {form} --run",
         as_json=as_json,
     )
 
