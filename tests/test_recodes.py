@@ -66,9 +66,11 @@ def test_a_recode_is_made_again_to_what_comes_later_and_never_twice_to_one_answe
         "3000",
         "5000",
     ]
-    before = state_of(live.node)
-    projection.rebuild(live.node.engine, live.node.schemas)
-    wait_for(lambda: state_of(live.node) == before)
+    states = []
+    for _ in range(2):
+        states.append({name: rows for name, rows in state_of(live.node).items() if name != "cursor"})
+        projection.rebuild(live.node.engine, live.node.schemas)
+    assert states[0] == states[1]
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
