@@ -186,6 +186,14 @@ def _relay_figures(found: Mapping[str, Any]) -> Iterator[Metric]:
             family.add_metric([one["name"]], one[key])
         yield family
     yield _gauge("relay_forks", "Logs that two stores went on with: alarms.", len(found["forks"]))
+    audit = found["audit"]
+    yield _gauge(
+        "relay_audit_age_seconds", "Since the journal was read through; -1: never.", audit["readAgeS"]
+    )
+    yield _gauge("relay_payloads_lost", "Entries without payload, asked for: an alarm.", audit["lost"])
+    yield _gauge("relay_payloads_damaged", "Payloads that audits found damaged.", audit["damaged"])
+    yield _gauge("relay_ranges_differing", "Ranges that audits found wanting.", audit["differing"])
+    yield _gauge("relay_payloads_mended", "Payloads that were put back.", audit["mended"])
     yield _gauge("relay_files_wanted", "Files that are not here yet.", found["filesWanted"])
 
 

@@ -153,6 +153,14 @@ def join_by_lists(engine: Engine, schemas: forms.Schemas, digests: Collection[st
             _look_up_again(connection, schemas, form, position)
 
 
+def project_again(connection: Connection, schemas: forms.Schemas, positions: Collection[int]) -> None:
+    """Derive what follows from entries whose payloads are here only now."""
+    for some in submissions.chunks(positions):
+        for record in journal.read_entries(connection, some).values():
+            for change in _prepare(connection, schemas, [record]):
+                change(connection)
+
+
 def lag(engine: Engine) -> int:
     """Return how many entries are not yet state."""
     with reading(engine) as connection:

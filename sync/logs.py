@@ -64,6 +64,10 @@ class Chains:
         """Return the branch that holds this entry, None when none does."""
         return next((name for name in self.branches if self._has(name, entry)), None)
 
+    def is_torn(self, branch: str, seq: int) -> bool:
+        """Whether the entry after this one is here and does not name it: this one was here before."""
+        return seq + 1 in self.here.get(branch, {}) and seq + 1 not in self.before.get(branch, {})
+
     def place(self, entry: Entry) -> str:
         """Return the branch to which an entry belongs that is not here; a name that is not there yet means a fork."""
         main = self._fits(MAIN, entry)

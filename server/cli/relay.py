@@ -45,6 +45,31 @@ def now(data: Data = None, as_json: Json = False) -> None:
     tell(asdict(met), text, as_json=as_json)
 
 
+@app.command("audit")
+def audit(data: Data = None, as_json: Json = False) -> None:
+    """Read the journal through, hold a post's logs against the centre's, and mend what is damaged or missing."""
+    from server.relay.auditing import read_through
+    from server.relay.client import relay
+    from server.relay.status import describe
+    from server.store import posts
+    from server.store.engine import reading
+
+    with opened(data, as_post=True) as node:
+        found = read_through(node.engine)
+        with reading(node.engine) as connection:
+            centre = posts.find_centre(connection)
+        met = relay(node, audit=True) if centre and centre.url else None
+        with reading(node.engine) as connection:
+            done = describe(connection)["audit"]
+    lines = [f"{done['entries']:,} entries read, {found} found damaged, {done['lost']} without payload now"]
+    if met:
+        lines.append(
+            f"compared with the centre: {met.differing} ranges were wanting, {met.mended} payloads put back"
+        )
+    result = done | {"foundDamaged": found, "compared": met and asdict(met)}
+    tell(result, "\n".join(lines), as_json=as_json)
+
+
 @app.command("status")
 def status(data: Data = None, as_json: Json = False) -> None:
     """Say of each node that this one relays with when it was met, what waits, and what is wrong."""
@@ -65,6 +90,7 @@ def status(data: Data = None, as_json: Json = False) -> None:
         for one in found["posts"]
         if one["refused"]
     ]
+    lines += _audited(found["audit"])
     if found["filesWanted"]:
         lines.append(f"{found['filesWanted']} files are still on their way")
     tell(found, "\n".join(lines) or "This server relays with nobody.", as_json=as_json)
@@ -99,6 +125,18 @@ def where(
         for one in receipts
     ]
     tell({"receipts": receipts}, "\n".join(lines), as_json=as_json)
+
+
+def _audited(done: dict[str, Any]) -> list[str]:
+    lines = []
+    if done["lost"]:
+        lines.append(f"ALARM  {done['lost']} entries are here without payload, and are asked for again")
+    if done["damaged"] or done["differing"]:
+        lines.append(
+            f"audits found {done['damaged']} damaged payloads and {done['differing']} ranges with something missing; "
+            f"{done['mended']} payloads were put back. Look after the disk."
+        )
+    return lines
 
 
 def _line(role: str, one: dict[str, Any]) -> str:

@@ -55,6 +55,7 @@ def _examine_store(settings: Settings, engine: Engine, report: Report, *, quick:
     if not quick:
         yield from _look(engine, "journal", lambda one: facts.check_journal(one, report))
     yield from _look(engine, "state", lambda one: facts.check_state(one, serves=serves))
+    yield from _look(engine, "audit", facts.check_lost)
     yield from _look(engine, "quarantine", facts.check_waiting)
     if not settings.blobs and not (settings.data / "blobs").is_dir():
         yield Check("blobs").broken(f"there is no {settings.data / 'blobs'}", "Bring it from a backup.")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, except_, func, select, union
 from server.doctor.findings import Check, Finding
 from server.progress import Report
 from server.projection import CURSOR
-from server.store import figures, journal
+from server.store import figures, journal, lost
 from server.store.chain import verify_journal
 from server.store.submissions import chunks
 from server.store.tables import erasing, quarantine, revision
@@ -57,6 +57,23 @@ def check_state(connection: Connection, *, serves: bool) -> Iterator[Finding]:
     else:
         behind = f"; {found.lag_entries:,} entries wait for the server" if found.lag_entries else ""
         yield check.fine(f"it is in step with the journal{behind}")
+
+
+def check_lost(connection: Connection) -> Iterator[Finding]:
+    """Count what is without payload, and what audits found."""
+    check, count, done = Check("audit"), lost.count(connection), lost.read_audit(connection)
+    if count:
+        yield check.broken(
+            f"{count:,} entries are damaged or came without payload",
+            "A node that has them sends them again when they meet: `chapar relay now` at the post.",
+        )
+    elif done.damaged or done.differing:
+        yield check.warning(
+            f"{done.damaged:,} damaged payloads and {done.differing:,} incomplete ranges were mended",
+            "Something damages what is stored: check disk and memory.",
+        )
+    else:
+        yield check.fine("no payload is known to be damaged")
 
 
 def check_waiting(connection: Connection) -> Iterator[Finding]:

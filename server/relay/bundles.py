@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from server.node import Node
 from server.problems import Problem
-from server.relay import listing, taking, trust
+from server.relay import listing, mending, taking, trust
 from server.relay.bundle_files import BundleError, BundleWriter, Header, iter_messages, read_header
 from server.relay.choosing import choose, read_due
 from server.relay.fetching import Files
@@ -159,6 +159,7 @@ def _take(node: Node, other: Other, files: Files, message: Message) -> int:
             items = list(trust.sift(connection, other.origin, items).items)
         if items:
             new = taking.take(connection, items)
+            mending.mend(connection, node.schemas, items)
         if head.have is not None:
             look_at_own(connection, head.have)
             peers.note_said(connection, other.origin, head.have)

@@ -43,7 +43,7 @@ def read_due(connection: Connection, scope: Scope, limit: int = DUE_MAX) -> dict
     if scope.is_up:
         return {}
     positions = mentions.list_due(connection, scope.family, limit)
-    return dict(zip(positions, _whole(connection, positions), strict=True))
+    return dict(zip(positions, read_sent(connection, positions), strict=True))
 
 
 def count_waiting(connection: Connection, scope: Scope, said: Have) -> int:
@@ -112,7 +112,7 @@ def _between(
         wanted = [row for row in rows if row.position in chosen]
         for start in range(0, len(wanted), WHOLE_PAGE):
             some = wanted[start : start + WHOLE_PAGE]
-            for sent in _whole(connection, [row.position for row in some]):
+            for sent in read_sent(connection, [row.position for row in some]):
                 yield from skip(sent.entry.seq - 1)
                 yield sent
                 told = sent.entry.seq
@@ -122,8 +122,8 @@ def _between(
     yield from skip(last)
 
 
-def _whole(connection: Connection, positions: Sequence[int]) -> Iterator[Sent]:
-    """The entries at these positions, in this order, as they are sent."""
+def read_sent(connection: Connection, positions: Sequence[int]) -> Iterator[Sent]:
+    """Yield the entries at these positions, in this order, as they are sent."""
     rows = connection.execute(select(entries).where(entries.c.position.in_(positions))).all()
     last: Row[Any] | None = None
     for row in sorted(rows, key=lambda row: positions.index(row.position)):

@@ -16,7 +16,7 @@ from server.relay import enrolling
 from server.relay.keys import KeysError
 from server.relay.messages import Message, MessageError, open_message, read, write
 from server.relay.session import ROOM_BYTES, ROOM_BYTES_MAX, ROOM_BYTES_MIN, Other, RelayError, Session
-from server.store import journal, peers, posts
+from server.store import journal, lost, peers, posts
 from server.store.engine import reading, writing
 from server.store.posts import Centre
 from sync.frames import FrameError
@@ -36,16 +36,20 @@ IDLE_MAX = 20
 
 @dataclass(frozen=True, slots=True)
 class Relayed:
-    """What a meeting came to. taken: entries that are new here."""
+    """What a meeting came to. taken: entries that are new here. mended, differing: as in `Session`."""
 
     exchanges: int
     taken: int
+    mended: int
+    differing: int
     sent_bytes: int
     received_bytes: int
 
 
-def relay(node: Node, progress: Callable[[Session], object] = lambda _: None) -> Relayed:
-    """Meet the centre until the two are in step. progress: called after each exchange.
+def relay(
+    node: Node, progress: Callable[[Session], object] = lambda _: None, *, audit: bool = False
+) -> Relayed:
+    """Meet the centre until the two are in step. progress: called after each exchange. audit: at the end, and mend.
 
     Raises RelayError with a sentence that says why it ended before, Problem when the centre refuses this post.
     """
@@ -58,7 +62,7 @@ def relay(node: Node, progress: Callable[[Session], object] = lambda _: None) ->
     try:
         for cuts in range(CUTS_MAX):
             with suppress(httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
-                return _meet(node, centre, progress, max(ROOM_BYTES >> 2 * cuts, ROOM_BYTES_MIN))
+                return _meet(node, centre, progress, audit, max(ROOM_BYTES >> 2 * cuts, ROOM_BYTES_MIN))
         raise RelayError("The connection to the centre is cut again and again.")
     except httpx2.HTTPError as error:
         raise _noted(node, centre, f"The centre cannot be reached ({type(error).__name__}).") from None
@@ -68,11 +72,14 @@ def relay(node: Node, progress: Callable[[Session], object] = lambda _: None) ->
         raise _noted(node, centre, str(error)) from None
 
 
-def _meet(node: Node, centre: Centre, progress: Callable[[Session], object], room: int) -> Relayed:
+def _meet(
+    node: Node, centre: Centre, progress: Callable[[Session], object], audit: bool, room: int
+) -> Relayed:
     if centre.secret:
         enrolling.introduce(node)
     session = Session(node, Other(centre.origin, centre.public_key, is_up=True), secrets.token_hex(8))
     exchanges = idle = 0
+    is_audited = False
     sent_bytes = received_bytes = 0
     answer: Message | None = None
     with httpx2.Client(
@@ -81,7 +88,11 @@ def _meet(node: Node, centre: Centre, progress: Callable[[Session], object], roo
         while True:
             message = session.speak(room)
             if answer is not None and not _goes_on(message, answer):
-                break
+                if is_audited or not audit:
+                    break
+                session.begin_audit()
+                is_audited = True
+                continue
             began_s = time.monotonic()
             sent, received, answer = _exchange(node, client, centre, message)
             took_s = time.monotonic() - began_s
@@ -93,7 +104,9 @@ def _meet(node: Node, centre: Centre, progress: Callable[[Session], object], roo
             progress(session)
             # What a node was owed and has already changes nothing either, but it comes to an end.
             is_idle = (
-                message.head.have is None and answer.head.have is None and not (message.parts or answer.parts)
+                message.head.have is None
+                and answer.head.have is None
+                and not (message.parts or answer.parts or message.head.audit)
             )
             idle = idle + 1 if is_idle else 0
             if idle >= IDLE_MAX:
@@ -104,14 +117,19 @@ def _meet(node: Node, centre: Centre, progress: Callable[[Session], object], roo
                 room = min(room * 2, ROOM_BYTES_MAX)
             elif took_s > SLOW_S:
                 room = max(room // 2, ROOM_BYTES_MIN)
-    return Relayed(exchanges, session.taken, sent_bytes, received_bytes)
+    if is_audited:
+        with writing(node.engine) as connection:
+            lost.note_audit(connection, compared_ms=time.time_ns() // 1_000_000)
+    return Relayed(exchanges, session.taken, session.mended, session.differing, sent_bytes, received_bytes)
 
 
 def _goes_on(message: Message, answer: Message) -> bool:
     """Whether there is a reason to say anything more after this answer."""
     head, said = message.head, answer.head
     news = message.brings or head.have is not None or head.plain or head.unknown
-    return news or answer.brings or said.more or said.unknown or bool(set(said.asked) and message.parts)
+    compares = bool(head.audit or said.differing)
+    goes_on = answer.brings or said.more or said.unknown or bool(set(said.asked) and message.parts)
+    return news or compares or goes_on
 
 
 def _exchange(

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from server.node import Node
 from server.problems import Problem
 from server.publishing import release_waiting
+from server.relay import auditing
+from server.relay.auditing import Due
 from server.relay.session import RelayError
 from server.store import journal, posts
 from server.store.engine import reading
 from server.store.troubles import STORE_TROUBLE, Trouble
 
 LOOK_S = 2.0
+BETWEEN_PAGES_S = 0.01
 RETRY_S, RETRY_S_MAX = 5.0, 300.0
 
 log = logging.getLogger("chapar.relay")
@@ -44,6 +47,7 @@ class Relaying:
             try:
                 if self._is_post():
                     self._meet()
+                self._read_through()
             except (RelayError, Problem) as error:
                 failures += 1
                 log.log(
@@ -66,9 +70,19 @@ class Relaying:
     def _meet(self) -> None:
         from server.relay.client import relay  # who is no post needs neither HTTP client nor libsodium
 
-        if relay(self._node).taken:
+        met = relay(self._node, audit=self._is_due().compare)
+        if met.taken or met.mended:
             self._taken()
             release_waiting(self._node)
+
+    def _read_through(self) -> None:
+        """Once a day hold what is stored against its hashes, slowly."""
+        if self._is_due().read:
+            auditing.read_through(self._node.engine, lambda: not self._stopped.wait(BETWEEN_PAGES_S))
+
+    def _is_due(self) -> Due:
+        with reading(self._node.engine) as connection:
+            return auditing.list_due(connection, time.time_ns() // 1_000_000)
 
     def _wait(self) -> None:
         """Until something new is here, or it is time to ask."""

@@ -14,7 +14,9 @@ from typing import Any
 import orjson
 import zstandard
 
+from server.relay.auditing import Said, Span
 from server.relay.keys import SIGNATURE_BYTES, Keys, seal, verify
+from server.store.lost import Asked
 from sync.logs import Have, Log, list_have, unlist_have
 
 MAGIC = b"CR"
@@ -22,6 +24,7 @@ VERSION = 1
 HEAD_BYTES_MAX = 16_000_000
 LEVEL = 6
 ORIGIN_CHARS = 36
+SPAN = (str, str, int, int)
 ALWAYS = frozenset({"session", "clock_ms", "have"})
 
 
@@ -48,7 +51,9 @@ class Head:
     holds, and asks for all of it. doubted: logs of which the receiver said another chain. plain: it could not read a
     frame, and asks for frames that need no form. room: bytes that the answer may bring. asked: files that it lacks, as
     (sha256, offset). below: posts below it. former: posts that were
-    below it. strangers: origins of which it takes nothing from the receiver. waiting: records that the receiver lacks. clock_ms: since 1970.
+    below it. strangers: origins of which it takes nothing from the receiver. again: entries
+    whose payloads it lost. audit: what it holds of ranges of logs, differing: the ranges of the receiver's audit of which
+    it holds something else. waiting: records that the receiver lacks. clock_ms: since 1970.
     """
 
     session: str
@@ -64,6 +69,9 @@ class Head:
     below: Sequence[str] = ()
     former: Sequence[str] = ()
     strangers: Sequence[str] = ()
+    again: Sequence[Asked] = ()
+    audit: Sequence[Said] = ()
+    differing: Sequence[Span] = ()
     waiting: int = 0
     more: bool = False
 
@@ -140,4 +148,8 @@ def _head(said: Mapping[str, Any]) -> Head:
         known["have"] = unlist_have(known["have"])
     for name in ("doubted", "asked"):
         known[name] = [tuple(one) for one in known.get(name, ())]
+    for name, kinds in (("again", (str, str, int, str)), ("audit", (*SPAN, str)), ("differing", SPAN)):
+        known[name] = [
+            tuple(kind(value) for kind, value in zip(kinds, one, strict=True)) for one in known.get(name, ())
+        ]
     return Head(**defaults | known)

@@ -21,6 +21,8 @@ from sync.journal import Kind
 OF_FORMS = frozenset({Kind.PROJECT, Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE, Kind.RECODE})
 ADDRESSED = frozenset({Kind.APP_USER, Kind.LISTED})
 """Each is for one post, or for tablets of this node."""
+FROM_ABOVE = OF_FORMS | ADDRESSED
+"""Only the node above writes these, and they do not go upwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Scope:
         if self._gets_all(origin):
             return true()
         if self.is_up:
-            return journal.c.kind.not_in(OF_FORMS | ADDRESSED)
+            return journal.c.kind.not_in(FROM_ABOVE)
         return journal.c.kind.not_in(RECEIPTS | {Kind.ENTITY})
 
     def choose(self, connection: Connection, origin: str, rows: Sequence[Any]) -> set[int]:

@@ -18,15 +18,18 @@ import orjson
 from sqlalchemy import Connection
 
 from server.node import Node
-from server.relay import taking, trust
+from server.relay import auditing, mending, taking, trust
+from server.relay.auditing import Span
 from server.relay.choosing import choose, count_waiting, list_doubted, read_due
 from server.relay.codec import FEW, StoreCodec
 from server.relay.fetching import Files
 from server.relay.messages import Head, Message, Part
 from server.relay.scope import Scope
-from server.store import identity, logs, marks, mentions, peers, posts
+from server.store import identity, logs, lost, marks, mentions, peers, posts
 from server.store.engine import reading, writing
+from server.store.lost import Asked
 from sync.frames import PLAIN, Sent, Skip, UnknownFormError, pack, unpack
+from sync.journal import BrokenChainError
 from sync.logs import MAIN, SAID_BYTES, Have, Log, Range, list_have
 
 FRAME_BYTES = 64_000
@@ -59,13 +62,14 @@ class Other:
 class Session:
     """What is known of the other side while a session lasts.
 
-    name: the same on both sides. taken: entries that were new. waiting: records that the node above has yet to get.
+    name: the same on both sides. taken: entries that were new. mended: payloads put back. differing: short ranges of
+    which the other side lacked something. waiting: records that the node above has yet to get.
     """
 
     def __init__(self, node: Node, other: Other, name: str) -> None:
         self.name = name
         self.other = other
-        self.taken = self.waiting = 0
+        self.taken = self.mended = self.differing = self.waiting = 0
         self._node = node
         self._files = Files(node, other.origin)
         self._said: dict[Log, Sequence[Range]] | None = None
@@ -75,6 +79,10 @@ class Session:
         self._plain = self._wants_plain = False
         self._strangers: frozenset[str] = frozenset()
         self._is_stranger_to: frozenset[str] = frozenset()
+        self._again: Sequence[Asked] = ()
+        self._given: set[Asked] = set()
+        self._spans: Sequence[Span] = ()
+        self._differing: Sequence[Span] = ()
         self._due: list[int] = []
         self._asked: Sequence[tuple[str, int]] = ()
         self._ratio = RATIO
@@ -90,6 +98,8 @@ class Session:
             met = peers.find_peer(connection, self.other.origin)
             is_known = len(have) > LOGS_SAID_AT_ONCE or (met is not None and met.said == have)
             below, former = list_below(connection) if self._told is None else ((), ())
+            again = lost.list_asked(connection, mending.ASKED_MAX)
+            audit = [auditing.digest(connection, span) for span in self._spans[: auditing.SPANS_AT_ONCE]]
             if scope.is_up and self._said is not None:
                 self.waiting = count_waiting(connection, scope, self._said)
         parts: list[Part] = []
@@ -109,6 +119,9 @@ class Session:
             below=below,
             former=former,
             strangers=sorted(self._strangers),
+            again=again,
+            audit=audit,
+            differing=self._differing,
             waiting=self.waiting,
             more=more,
         )
@@ -127,6 +140,8 @@ class Session:
                 items, self._strangers = sifted.items, self._strangers | sifted.strangers
             if items:
                 self.taken += taking.take(connection, items)
+                self.mended += mending.mend(connection, self._node.schemas, items)
+            self._compare(connection, head)
             mentions.settle_due(connection, scope_of(connection, self.other).family, self._due)
             self._learn(connection, head)
             if self._said is not None:
@@ -145,7 +160,29 @@ class Session:
         for part in message.parts:
             self._files.keep(part)
         self._asked = head.asked
+        self._again = [one for one in head.again if one not in self._given]
         self._plain = self._plain or head.plain
+
+    def begin_audit(self) -> None:
+        """Hold what both sides have of the logs of this node, and of those below it, against each other."""
+        with reading(self._node.engine) as connection:
+            family = scope_of(connection, self.other).family
+            self._spans = auditing.list_spans(connection, family, self._said or {})
+
+    def _compare(self, connection: Connection, head: Head) -> None:
+        """Go on with the audit that either side has begun; a post's is answered only of what it may speak of."""
+        said_of = {span: auditing.is_leaf(span) for span in head.differing}
+        self.differing += sum(said_of.values())
+        rest = self._spans[auditing.SPANS_AT_ONCE :]
+        parts = [part for span, is_leaf in said_of.items() if not is_leaf for part in auditing.divide(span)]
+        self._spans = [*rest, *parts]
+        self._differing = ()
+        if head.audit and not self.other.is_up:
+            family = trust.family_of(connection, self.other.origin)
+            known = [one for one in head.audit if one[0] in family]
+            self._differing = auditing.list_differing(connection, known)
+            for span in filter(auditing.is_leaf, self._differing):
+                auditing.give_up(connection, span)
 
     def _learn(self, connection: Connection, head: Head) -> None:
         """What the other side holds, and what it does not know of us."""
@@ -181,7 +218,8 @@ class Session:
         if self._told is None:
             is_first = self._said is None and not self._is_unknown
             return None if is_first and is_known else have
-        return {log: ranges for log, ranges in have.items() if self._told.get(log) != ranges} or None
+        names = {*self._told, *have}
+        return {name: have.get(name, ()) for name in names if self._told.get(name) != have.get(name)} or None
 
     def _frames(self, connection: Connection, scope: Scope, room: int) -> tuple[list[bytes], bool]:
         """What the other side lacks, as frames, and whether there is more of it than there is room."""
@@ -191,8 +229,11 @@ class Session:
         items: list[Sent | Skip] = []
         raw = 0
         due = read_due(connection, scope)
+        again = mending.answer(connection, scope, self._again)
         self._due = []
-        for position, item in chain(due.items(), ((0, one) for one in choose(connection, scope, self._said))):
+        self._given.update(self._again)
+        rest = chain(again, choose(connection, scope, self._said))
+        for position, item in chain(due.items(), ((0, one) for one in rest)):
             items.append(item)
             if position:
                 self._due.append(position)
@@ -208,7 +249,11 @@ class Session:
 
     def _pack(self, connection: Connection, items: Sequence[Sent | Skip], raw: int) -> bytes:
         codec = StoreCodec(connection, self._said if len(items) <= FEW else None)
-        frame = pack(items, PLAIN if self._plain else codec)
+        try:
+            frame = pack(items, PLAIN if self._plain else codec)
+        except BrokenChainError as error:
+            log.error("%s: it cannot be sent", error)
+            frame = pack(mending.without_damage(items), PLAIN)
         self._ratio = max(len(frame) / raw, 0.01)
         return frame
 

@@ -10,13 +10,13 @@ from sqlalchemy import Connection, func, select
 
 from server.relay.choosing import count_waiting
 from server.relay.scope import Scope
-from server.store import journal, peers, posts
+from server.store import journal, lost, peers, posts
 from server.store.peers import Peer
 from server.store.tables import fork, wanted
 
 
 def describe(connection: Connection) -> dict[str, Any]:
-    """Return {origin, centre, posts, forks, filesWanted}; centre is None where this node is no post."""
+    """Return {origin, centre, posts, forks, audit, filesWanted}; centre is None where this node is no post."""
     own = journal.origin(connection)
     known = {one.origin: one for one in peers.list_peers(connection)}
     centre = posts.find_centre(connection)
@@ -42,7 +42,23 @@ def describe(connection: Connection) -> dict[str, Any]:
             for post in posts.list_posts(connection)
         ],
         "forks": forks,
+        "audit": _audit(connection),
         "filesWanted": int(connection.execute(select(func.count()).select_from(wanted)).scalar_one()),
+    }
+
+
+def _audit(connection: Connection) -> dict[str, Any]:
+    """What the audits came to: when they were made, and counts since the store was made; lost: what lacks now."""
+    done = lost.read_audit(connection)
+    return {
+        "readAt": _iso(done.read_ms) if done.read_ms else None,
+        "comparedAt": _iso(done.compared_ms) if done.compared_ms else None,
+        "readAgeS": round(time.time() - done.read_ms / 1000, 1) if done.read_ms else -1,
+        "entries": done.entries,
+        "damaged": done.damaged,
+        "differing": done.differing,
+        "mended": done.mended,
+        "lost": lost.count(connection),
     }
 
 

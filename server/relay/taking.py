@@ -14,13 +14,13 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from server.store import identity, journal, logs
+from server.store import identity, journal, logs, lost
 from server.store.dialect import insert_ignore
 from server.store.files import files_in
 from server.store.journal import Foreign
 from server.store.tables import wanted
 from sync.clock import tick
-from sync.frames import Sent, Skip
+from sync.frames import Payload, Sent, Skip
 from sync.journal import Entry
 from sync.logs import MAIN, Chains, Log, Range
 
@@ -43,21 +43,29 @@ def take(connection: Connection, items: Sequence[Sent | Skip]) -> int:
         around = {near for seq in seqs for near in (seq - 1, seq, seq + 1)}
         logs.load_window(connection, name, chains.setdefault(name, Chains()), around)
     fresh: list[Foreign] = []
+    bare = {item.entry.hash for item in items if isinstance(item, Sent) and item.payload is Payload.PURGED}
     for item in items:
         name = log_of(item)
         if isinstance(item, Skip):
             if name != own:
                 _cover(connection, name, chains[name], item)
-        elif chains[name].find(item.entry) is None:
+        elif (branch_here := chains[name].find(item.entry)) is not None:
+            if name != own:
+                chains[name].cover(branch_here, Range(item.entry.seq, item.entry.seq, item.entry.hash))
+        else:
             branch = chains[name].place(item.entry)
             if branch not in chains[name].ranges and branch != MAIN:
                 note_fork(connection, name, branch, item.entry.seq)
+            if chains[name].is_torn(branch, item.entry.seq):
+                logs.tear(connection, name, branch, item.entry)
             chains[name].add(branch, item.entry)
             epoch = logs.stored_epoch(name, branch)
             follows = bool(fresh) and (fresh[-1].entry.hash, fresh[-1].epoch) == (item.entry.previous, epoch)
             fresh.append(Foreign(_with_form(item.entry), epoch, follows))
     if fresh:
+        end = journal.head_position(connection)
         journal.take_in(connection, fresh)
+        lost.note(connection, [end + number for number, one in enumerate(fresh, 1) if one.entry.hash in bare])
         insert_ignore(connection, wanted, list(_files_of(fresh)))
     for name in names - {own}:
         logs.write_ranges(connection, name, chains[name])

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from server.relay.scope import ADDRESSED, OF_FORMS
+from server.relay.scope import FROM_ABOVE
 from server.store import identity, journal, peers, posts
 from sync.frames import Sent, Skip
 from sync.journal import Entry
 from sync.logs import MAIN
-
-FROM_ABOVE = OF_FORMS | ADDRESSED
 
 log = logging.getLogger("chapar.relay")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from server.store.dialect import insert_ignore
 from server.store.journal import BRANCH
 from server.store.submissions import chunks
 from server.store.tables import fork, journal, log_range, node
-from sync.journal import BrokenChainError, Head
+from sync.journal import BrokenChainError, Entry, Head
 from sync.logs import MAIN, SAID_BYTES, Chains, Have, Log, Range, points
 
 
@@ -117,7 +117,14 @@ def write_ranges(connection: Connection, log: Log, chains: Chains) -> None:
         for branch, ranges in chains.ranges.items()
         for one in ranges
     ]
-    connection.execute(insert(log_range), rows)
+    if rows:
+        connection.execute(insert(log_range), rows)
+
+
+def tear(connection: Connection, log: Log, branch: str, entry: Entry) -> None:
+    """Have the entry after this one name it: this one was lost, and is added anew elsewhere."""
+    after = (*of_log(log, branch), journal.c.seq == entry.seq + 1)
+    connection.execute(update(journal).where(*after).values(previous=entry.hash))
 
 
 def note_fork(connection: Connection, log: Log, branch: str, seq: int, stamp: int) -> bool:

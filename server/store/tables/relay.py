@@ -8,6 +8,8 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Index, Text
 from sqlmodel import Field, SQLModel
 
+from server.store.tables.keys import rowid
+
 
 class LogRange(SQLModel, table=True):
     """Entries `first` to `last` of a log are here, or were said to be not for this node. hash: of `last`.
@@ -101,6 +103,33 @@ class Asked(SQLModel, table=True):
     __tablename__ = "asked"
     origin: str = Field(primary_key=True)
     sha256: str = Field(primary_key=True)
+
+
+class Lost(SQLModel, table=True):
+    """An entry whose payload is not here as it was sealed, and not erased either: it is asked for. noticed_ms: since 1970."""
+
+    __tablename__ = "lost"
+    position: int = Field(sa_column=rowid())
+    noticed_ms: int = Field(sa_type=BigInteger)
+
+
+class Audit(SQLModel, table=True):
+    """What this node's audits came to; one row. Times since 1970, 0 for never; counts since the store was made.
+
+    read_ms: when it last read its journal through, of so many `entries`. compared_ms: when it last held its logs against
+    the centre's. damaged: payloads found so. differing: ranges of which something was missing. vanished: positions
+    in the journal that are empty since then. mended: payloads put back.
+    """
+
+    __tablename__ = "audit"
+    id: int = Field(primary_key=True)
+    read_ms: int = Field(sa_type=BigInteger)
+    compared_ms: int = Field(sa_type=BigInteger)
+    entries: int = Field(sa_type=BigInteger)
+    damaged: int = Field(sa_type=BigInteger)
+    differing: int = Field(sa_type=BigInteger)
+    vanished: int = Field(sa_type=BigInteger)
+    mended: int = Field(sa_type=BigInteger)
 
 
 class Mark(SQLModel, table=True):
