@@ -25,6 +25,7 @@ from server.api import (
     cleaning,
     conflicts,
     datasets,
+    days,
     diffs,
     draft_tests,
     drafts,
@@ -167,7 +168,7 @@ class Application:
         app.include_router(datasets.router, prefix="/v1")
         app.include_router(entities.router, prefix="/v1")
         app.include_router(reviews.router, prefix="/v1")
-        for router in (cleaning.router, recodes.router, checks.router):
+        for router in (cleaning.router, recodes.router, checks.router, days.router):
             app.include_router(router, prefix="/v1")
         app.include_router(removals.router, prefix="/v1")
         app.include_router(posts.router, prefix="/v1")

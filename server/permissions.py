@@ -39,6 +39,7 @@ class Action(StrEnum):
     WRITE_ENTITIES = "change entities"
     REVIEW = "review submissions"
     CLEAN = "clean answers"
+    CLOSE_DAYS = "close and open days"
     DELETE_SUBMISSIONS = "delete submissions"
     ERASE = "erase submissions"
     READ_QUARANTINE = "read the quarantine"

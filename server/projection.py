@@ -26,6 +26,7 @@ from server.store import (
     arrivals,
     cleaning,
     datasets,
+    days,
     entity_arrivals,
     erasures,
     findings,
@@ -218,6 +219,8 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
             return [lambda connection: _project_media(connection, schemas, first, detail)]
         case Kind.RECODE:
             return [lambda connection: recodes.project_recode(connection, first, detail)]
+        case Kind.DAYS:
+            return [lambda connection: days.project_days(connection, first, detail)]
         case Kind.FORM_STATE:
             return [lambda connection: form_states.project_state(connection, first, detail)]
         case Kind.APP_USER:

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     ENTITY = "entity"
     CLEANING = "cleaning"
     RECODE = "recode"
+    DAYS = "days"
     LISTED = "listed"
 
 

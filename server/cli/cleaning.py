@@ -185,6 +185,57 @@ def quality(
     tell(found, "\n".join(lines), as_json=as_json)
 
 
+@app.command("days")
+def list_days(
+    form: Form,
+    day: Annotated[str, typer.Option(help="Only of this day, 2026-11-22.")] = "",
+    closes_at: Annotated[
+        str | None, typer.Option(help="Close the days to come at this time, 21:00; '' never.")
+    ] = None,
+    offset: Annotated[str, typer.Option(help="What the clock there is ahead of UTC.")] = "+00:00",
+    question: Annotated[str, typer.Option(help="The date that tells a record's day; else its start.")] = "",
+    reopen: Annotated[str, typer.Option(help="Open this day again.")] = "",
+    close: Annotated[str, typer.Option(help="Close this day again.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept with it.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many late things at most.")] = 100,
+    data: Data = None,
+    project: Project = 1,
+    as_json: Json = False,
+) -> None:
+    """List the days of the records, and what came of each after it was closed; close days at a time, open one again."""
+    from datetime import date
+
+    from server import days
+    from server.api.days_json import describe_days
+    from server.permissions import OPERATOR
+
+    try:
+        only, *turned = (date.fromisoformat(text) if text else None for text in (day, reopen, close))
+    except ValueError:
+        raise typer.BadParameter("Give a day as 2026-11-22.") from None
+    with opened(data) as node:
+        node.catch_up()
+        key = (project, form)
+        if closes_at is not None:
+            days.give_rule(node, OPERATOR, key, closes_at, offset, question)
+        for one, is_open in zip(turned, (True, False), strict=True):
+            if one:
+                days.turn(node, OPERATOR, key, one, is_open=is_open, reason=reason)
+        found = describe_days(node, key, day=only, limit=limit)
+    rule = found["rule"]
+    lines = [f"closed at {rule['closesAt']}, UTC{rule['offset']}" if rule else "no day is closed"]
+    lines += [
+        f"{one['day']}  {one['state']:<6}  {one['records']} records  "
+        + ", ".join(f"{count} {what} late" for what, count in one["late"].items())
+        for one in found["days"]
+    ]
+    lines += [
+        f"  {one['day']}  {one['at'][:16]}  {one['what']:<9}  {one['instanceId']}  {one['who']}".rstrip()
+        for one in found["late"]
+    ]
+    tell(found, "\n".join(map(str.rstrip, lines)), as_json=as_json)
+
+
 @app.command("recode")
 def recode(
     form: Form,

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from forms.lineage import FORM
 from forms.schema import Flag
+from server.days import told_days
 from server.exports.cleaning_log import log_rows
 from server.exports.disclosure import Risk, ladder
 from server.exports.frames import Frame, frame, is_plain, watch
@@ -49,6 +50,7 @@ class Gathered:
     left: dict[str, Left] = field(default_factory=dict)
     quarantined: int = 0
     cleaning: dict[str, int | str] | None = None
+    days: dict[str, object] | None = None
     log: list[Row] = field(default_factory=list)
     risks: list[Risk] = field(default_factory=list)
     wanted: BinaryIO | None = None
@@ -103,6 +105,8 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
         found.cleaning = {"entries": records.cleaner.count, "sha256": records.cleaner.sha256}
     if records.cleaner and not scope.key:
         found.log = list(log_rows(connection, scope, records.cleaner))
+    if records.cleaner and not scope.key:
+        found.days = told_days(connection, records.cleaner)
     for page in iter_pages(connection, scope, records, media=media):
         if is_numbered:
             numbering.add(page.rows)

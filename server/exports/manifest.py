@@ -17,7 +17,8 @@ from server.exports.variables import Variable
 def manifest(found: Gathered, files: Sequence[Written] = ()) -> dict[str, Any]:
     """Return what the files hold and where it comes from; the same for the same state and options.
 
-    cleaning: of the clean view, how many entries its log has and their SHA-256. excluded: for each reason how many records, and the KEYs of the first thousand. quarantined: arrivals of this form that
+    cleaning: of the clean view, how many entries its log has and their SHA-256. days: when they are closed, and by day
+    how much came after that. excluded: for each reason how many records, and the KEYs of the first thousand. quarantined: arrivals of this form that
     nobody could read, so that no export can have them.
     """
     scope = found.scope
@@ -27,6 +28,7 @@ def manifest(found: Gathered, files: Sequence[Written] = ()) -> dict[str, Any]:
         "formVersions": [{"version": name, "sha256": sha256} for name, sha256 in scope.versions],
         "options": scope.options.as_json(),
         **({"cleaning": found.cleaning} if found.cleaning else {}),
+        **({"days": found.days} if found.days else {}),
         "cutOff": {"position": scope.cut_off, "time": found.time, "chain": found.chain},
         "records": {
             "exported": found.frames[0].rows,

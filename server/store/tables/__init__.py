@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 from server.store.tables import (
     accounts,
     cleaning,
+    days,
     drafts,
     entities,
     erasures,
@@ -27,6 +28,7 @@ from server.store.tables import (
 __all__ = [
     "accounts",
     "cleaning",
+    "days",
     "drafts",
     "entities",
     "erasures",
@@ -81,6 +83,7 @@ distinction = SQLModel.metadata.tables["distinction"]
 key_conflict = SQLModel.metadata.tables["key_conflict"]
 finding = SQLModel.metadata.tables["finding"]
 recode = SQLModel.metadata.tables["recode"]
+day_said = SQLModel.metadata.tables["day_said"]
 cleaning_entry = SQLModel.metadata.tables["cleaning_entry"]
 erased = SQLModel.metadata.tables["erased"]
 dropped_blob = SQLModel.metadata.tables["dropped_blob"]
@@ -117,6 +120,7 @@ STATE = (
     cleaning_entry,
     finding,
     recode,
+    day_said,
     erased,
     erasing,
     app_user,
