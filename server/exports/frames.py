@@ -9,9 +9,9 @@ from functools import partial
 from server.exports.disclosure import read_bands
 from server.exports.hxl import tag
 from server.exports.names import unlike
-from server.exports.options import Options
+from server.exports.options import Format, Options
 from server.exports.profiles import PROFILES, Shaped
-from server.exports.rows import Row
+from server.exports.rows import Row, csv_bytes
 from server.exports.spool import Cells, Seen, Spool
 from server.exports.turns import Turn, bander, chooser, labeller, solar
 from server.exports.variables import Kind, Variable
@@ -24,7 +24,8 @@ class Frame:
     """A table to be written. name: of its file, without ending. rows: how many. seen: of each column's source.
 
     language: of its labels. heads: the titles and, on request, HXL tags.
-    pages: yields the rows, in the columns' order, from the start each time. chunks: instead of pages, the rows as CSV.
+    pages: yields the rows, in the columns' order, from the start each time; not where `is_kept_as_csv`.
+    chunks: yields the rows as CSV, some whole ones at a time.
     """
 
     name: str
@@ -34,12 +35,13 @@ class Frame:
     language: str
     heads: tuple[Row, ...]
     pages: Callable[[], Iterator[list[Row]]]
-    chunks: Callable[[], Iterator[bytes]] | None = None
+    chunks: Callable[[], Iterator[bytes]]
 
 
-def is_plain(options: Options) -> bool:
-    """Return whether the rows are written as they are read."""
-    return options == Options(
+def is_kept_as_csv(options: Options) -> bool:
+    """Return whether the rows are written as they are read, by a writer that takes chunks."""
+    return options.format in (Format.CSV, Format.PARQUET) and options == Options(
+        format=options.format,
         personal=options.personal,
         view=options.view,
         as_of=options.as_of,
@@ -83,7 +85,7 @@ def frame(spool: Spool, options: Options, language: str) -> Frame:
         language=language,
         heads=tuple([[one.title for one in shaped], [tag(one) for one in shaped]][: 1 + options.hxl]),
         pages=pages,
-        chunks=spool.chunks if spool.is_csv else None,
+        chunks=spool.chunks if spool.is_csv else lambda: map(csv_bytes, pages()),
     )
 
 

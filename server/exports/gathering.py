@@ -18,7 +18,7 @@ from forms.schema import Flag
 from server.days import told_days
 from server.exports.cleaning_log import log_rows
 from server.exports.disclosure import Risk, ladder
-from server.exports.frames import Frame, frame, is_plain, watch
+from server.exports.frames import Frame, frame, is_kept_as_csv, watch
 from server.exports.layout import Table
 from server.exports.options import Options, Profile
 from server.exports.pages import MediaFile, iter_pages
@@ -84,7 +84,7 @@ def gather(
 
 def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool, report: Report) -> None:
     scope, form = found.scope, (found.scope.project_id, found.scope.form_id)
-    is_csv = is_plain(scope.options)
+    is_csv = is_kept_as_csv(scope.options)
     numbering = Numbering([scope.name(table) for table in scope.tables])
     is_numbered = scope.options.profile is Profile.KOBO
     spools = [

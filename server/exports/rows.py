@@ -61,7 +61,9 @@ class Reader:
                 row += get_all(nodes[group])
             except KeyError:  # something was not relevant
                 row += map(nodes[group].get, names, BLANKS)
-        if not TEXTS.issuperset(map(type, row)):
+        try:
+            "".join(row)
+        except TypeError:
             row = [_as_text(cell) for cell in row]
         for cell, group, name in self.doubles:
             row[cell] = " ".join(filter(None, (row[cell], _as_text(nodes[group].get(name, "")))))
@@ -136,11 +138,12 @@ def csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
     for row in rows:
         line = ",".join(row)
         if line.count(",") == len(row) - 1 and not ('"' in line or "\n" in line or "\r" in line):
-            lines.append(f"{line}\n")
+            lines.append(line)
         else:
             quote(row)
-            lines[-1] = f"{lines[-1][:-2]}\n"
-    return "".join(lines).encode()
+            lines[-1] = lines[-1][:-2]
+    lines.append("")
+    return "\n".join(lines).encode()
 
 
 class _Lines(list[str]):

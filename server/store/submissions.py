@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -20,8 +20,7 @@ FormKey = tuple[int, str]
 """project_id, form_id."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSubmission:
+class StoredSubmission(NamedTuple):
     """One submission as lists and exports read it. answers: JSON of texts (`forms.instance.to_json`)."""
 
     project_id: int
@@ -88,7 +87,7 @@ def list_submissions(
 
     deleted: those that are, instead of those that are not. review_states: only those in one of them; None: received.
     """
-    query = select(*(submission.c[field.name] for field in fields(StoredSubmission))).where(
+    query = select(*(submission.c[name] for name in StoredSubmission._fields)).where(
         *of_form(submission, (project_id, form_id)),
         submission.c.position > after,
         submission.c.is_deleted.is_(deleted),
@@ -101,11 +100,23 @@ def list_submissions(
 
 
 def iter_submissions(connection: Connection, project_id: int, form_id: str) -> Iterator[StoredSubmission]:
-    """Yield all submissions of a form in order of first receipt, holding one page at a time."""
-    after = 0
-    while page := list_submissions(connection, project_id, form_id, after, limit=500):
+    """Yield all submissions of a form that are not deleted in order of first receipt, holding one page at a time."""
+    for page in iter_pages(connection, project_id, form_id, rows=100):
         yield from page
-        after = page[-1].position
+
+
+def iter_pages(
+    connection: Connection, project_id: int, form_id: str, rows: int
+) -> Iterator[list[StoredSubmission]]:
+    """Yield what `iter_submissions` does, so many at a time."""
+    query = (
+        select(*(submission.c[name] for name in StoredSubmission._fields))
+        .where(*of_form(submission, (project_id, form_id)), submission.c.is_deleted.is_(False))
+        .order_by(submission.c.position)
+        .execution_options(yield_per=rows)
+    )
+    for some in connection.execute(query).partitions():
+        yield [StoredSubmission(*row) for row in some]
 
 
 def iter_deleted(connection: Connection, project_id: int, form_id: str) -> Iterator[str]:

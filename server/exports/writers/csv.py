@@ -10,5 +10,5 @@ from server.exports.sinks import Output
 def write(one: Frame, output: Output) -> None:
     """Write a table with its titles."""
     output.write(csv_bytes(one.heads))
-    for chunk in one.chunks() if one.chunks else map(csv_bytes, one.pages()):
+    for chunk in one.chunks():
         output.write(chunk)
