@@ -9,6 +9,7 @@ import time
 from binascii import Error as Base64Error
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from threading import Lock
 
 from argon2 import PasswordHasher
@@ -29,7 +30,12 @@ TOKEN_BYTES = 48
 
 # OWASP's second argon2id setting: 19 MiB, so that a login does not double the memory of a post.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
-_nobody = _hasher.hash(secrets.token_hex())
+
+
+@cache
+def _nobodys_hash() -> str:
+    """Made when somebody first signs in: most commands need none, and it takes 19 MiB."""
+    return _hasher.hash(secrets.token_hex())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +99,9 @@ class Authenticator:
             raise Problem(401.2, "The e-mail address or the password is wrong.")
         with reading(self._engine) as connection:
             user = accounts.find_user(connection, email)
+        nobodys = _nobodys_hash()  # for known users too, or the first unknown one would wait longer
         try:
-            _hasher.verify(user.password_hash if user else _nobody, password)
+            _hasher.verify(user.password_hash if user else nobodys, password)
         except VerifyMismatchError:
             user = None
         if user is None:

@@ -16,7 +16,6 @@ from types import TracebackType
 from typing import Any
 
 import orjson
-from sqlalchemy.exc import OperationalError
 
 Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -51,6 +50,8 @@ class Formatter(logging.Formatter):
         kind, error, trace = ei
         if kind is None:
             return ""
+        from sqlalchemy.exc import OperationalError  # here: whoever can be refused imports this module
+
         text = ""
         if isinstance(error, OSError):
             text = f": {error.strerror}"

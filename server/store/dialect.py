@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -67,6 +67,8 @@ def _plain(value: Any) -> Any:
 
 @cache
 def _insert_arrays(table: Table, names: tuple[str, ...]) -> str:
+    from sqlalchemy.dialects import postgresql  # SQLite's nodes need it never, and it is large
+
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     kinds = (table.c[name].type.compile(dialect) for name in names)
     arrays = ", ".join(f"%b::{kind}[]" for kind in kinds)
