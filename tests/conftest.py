@@ -121,7 +121,6 @@ def passwords_hashed_cheaply() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         patch.setattr(auth, "_hasher", cheap)
-        patch.setattr(auth, "_nobody", cheap.hash("nobody"))
         yield
 
 
