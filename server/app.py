@@ -42,6 +42,7 @@ from server.api import (
     removals,
     reviews,
     sessions,
+    slots,
     submissions,
 )
 from server.api.form_json import fault_json
@@ -168,7 +169,7 @@ class Application:
         app.include_router(datasets.router, prefix="/v1")
         app.include_router(entities.router, prefix="/v1")
         app.include_router(reviews.router, prefix="/v1")
-        for router in (cleaning.router, recodes.router, checks.router, days.router):
+        for router in (cleaning.router, recodes.router, checks.router, days.router, slots.router):
             app.include_router(router, prefix="/v1")
         app.include_router(removals.router, prefix="/v1")
         app.include_router(posts.router, prefix="/v1")

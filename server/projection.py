@@ -35,6 +35,7 @@ from server.store import (
     journal,
     key_conflicts,
     listed,
+    plans,
     quarantine,
     recodes,
     reviews,
@@ -219,6 +220,8 @@ def _prepare(connection: Connection, schemas: forms.Schemas, records: list[Recor
             return [lambda connection: _project_media(connection, schemas, first, detail)]
         case Kind.RECODE:
             return [lambda connection: recodes.project_recode(connection, first, detail)]
+        case Kind.PLAN:
+            return [lambda connection: plans.project_plan(connection, first, detail)]
         case Kind.DAYS:
             return [lambda connection: days.project_days(connection, first, detail)]
         case Kind.FORM_STATE:

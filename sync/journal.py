@@ -35,6 +35,7 @@ class Kind(StrEnum):
     CLEANING = "cleaning"
     RECODE = "recode"
     DAYS = "days"
+    PLAN = "plan"
     LISTED = "listed"
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+from server.api.slots_json import describe_slots
 from server.cleaning import open_current
 from server.measuring import measured
 from server.node import Node
@@ -42,4 +43,5 @@ def describe_quality(node: Node, form: FormKey, *, limit: int, personal: bool) -
             for one in page
         ],
         "enumerators": [asdict(one) for one in enumerators(records)],
+        "slots": describe_slots(node, form),
     }

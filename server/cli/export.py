@@ -114,13 +114,19 @@ def flows(
     as_json: Json = False,
 ) -> None:
     """Write the table of flows that may be published: people by day, crossing and direction, small counts blank."""
+    from server.api.slots_json import describe_slots
     from server.exports.flows import public_flows
 
     with opened(data) as node:
         content = public_flows(node, project, form, Options(view=view, as_of=as_of))
+        slots = None if as_of else describe_slots(node, (project, form))
     out.write_bytes(content)
     rows = content.count(b"\n") - 2
-    tell({"out": str(out), "rows": rows}, f"{out}: {rows} rows", as_json=as_json)
+    told, note = {"out": str(out), "rows": rows}, ""
+    if slots:
+        told["gaps"] = slots["gaps"]
+        note = f"\n{slots['gaps']} planned slots have no record: a gap is not zero. See: chapar cleaning slots {form}"
+    tell(told, f"{out}: {rows} rows{note}", as_json=as_json)
 
 
 def rebuild(data: Data = None, as_json: Json = False) -> None:

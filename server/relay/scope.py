@@ -18,7 +18,9 @@ from server.store.submissions import chunks
 from server.store.tables import journal, mention
 from sync.journal import Kind
 
-OF_FORMS = frozenset({Kind.PROJECT, Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE, Kind.RECODE, Kind.DAYS})
+OF_FORMS = frozenset(
+    {Kind.PROJECT, Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE, Kind.RECODE, Kind.DAYS, Kind.PLAN}
+)
 ADDRESSED = frozenset({Kind.APP_USER, Kind.LISTED})
 """Each is for one post, or for tablets of this node."""
 FROM_ABOVE = OF_FORMS | ADDRESSED

@@ -44,7 +44,7 @@ def settle_due(connection: Connection, family: Collection[str], positions: Colle
 
 def owe_forms(connection: Connection, origin: str, forms: Collection[str] | None) -> None:
     """Have a node get all that is said of these forms, None for all: it may have passed over it."""
-    kinds = (Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE, Kind.RECODE, Kind.DAYS)
+    kinds = (Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE, Kind.RECODE, Kind.DAYS, Kind.PLAN)
     query = select(journal.c.position, journal.c.detail).where(journal.c.kind.in_(kinds))
     rows = [
         {"origin": origin, "position": row.position}

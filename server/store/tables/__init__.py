@@ -19,6 +19,7 @@ from server.store.tables import (
     facts,
     findings,
     forms,
+    plans,
     posts,
     relay,
     reviews,
@@ -35,6 +36,7 @@ __all__ = [
     "facts",
     "findings",
     "forms",
+    "plans",
     "posts",
     "relay",
     "reviews",
@@ -84,6 +86,7 @@ key_conflict = SQLModel.metadata.tables["key_conflict"]
 finding = SQLModel.metadata.tables["finding"]
 recode = SQLModel.metadata.tables["recode"]
 day_said = SQLModel.metadata.tables["day_said"]
+slot_plan = SQLModel.metadata.tables["slot_plan"]
 cleaning_entry = SQLModel.metadata.tables["cleaning_entry"]
 erased = SQLModel.metadata.tables["erased"]
 dropped_blob = SQLModel.metadata.tables["dropped_blob"]
@@ -121,6 +124,7 @@ STATE = (
     finding,
     recode,
     day_said,
+    slot_plan,
     erased,
     erasing,
     app_user,
