@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ from exporting import FAMILY, FAMILY_ONE, publish_sheet, store, xml
 from fastapi.testclient import TestClient
 
 from server import erasing
+from server.api import exports
 from server.app import Application
 from server.auth import hash_password
 from server.exports import jobs, prepared
@@ -152,3 +155,40 @@ def test_old_exports_go(client: TestClient, node: Node) -> None:
         os.utime(path, (old, old))
     kept.clear()
     assert client.get(f"{URL}/{job['id']}").status_code == 404
+
+
+def test_what_is_made_soon_comes_at_once(client: TestClient) -> None:
+    address = "/v1/projects/1/forms/family/submissions"
+    answer = client.get(f"{address}.xlsx?splitSelectMultiples=true")
+    assert pd.read_excel(io.BytesIO(answer.content))["needs/food"].tolist() == [1]
+    tag = answer.headers["etag"]
+    assert client.get(f"{URL}/{tag.strip(chr(34))}/file").content == answer.content
+    again = client.get(f"{address}.xlsx?splitSelectMultiples=true", headers={"If-None-Match": tag})
+    assert again.status_code == 304
+    with zipfile.ZipFile(io.BytesIO(client.get(f"{address}.parquet.zip").content)) as archive:
+        assert "family.parquet" in archive.namelist()
+    assert client.get(f"{address}.docx").status_code == 404
+    refused = client.get(f"{address}.xlsx?$filter=__system/submitterId gt 'x'")
+    assert (refused.status_code, "no order" in refused.json()["message"]) == (400, True)
+
+
+def test_what_takes_longer_goes_on_as_a_job(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "WAIT_S", 0)
+    answer = client.get("/v1/projects/1/forms/family/submissions.sqlite")
+    assert answer.status_code == 202
+    job = answer.headers["location"]
+    wait_for(lambda: client.get(job).json()["state"] == "finished", 60)
+    assert client.get(f"{job}/file").content[:15] == b"SQLite format 3"
+
+
+def test_media_alone_come_with_a_list_of_them(client: TestClient) -> None:
+    answer = client.get("/v1/projects/1/forms/family/submissions.media.zip")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.namelist() == ["media.csv", "manifest.json", "media/1/card.jpg"]
+        (told,) = pd.read_csv(archive.open("media.csv")).to_dict("records")
+        content = archive.read(told["path"])
+    assert (told["KEY"], told["name"], told["sha256"]) == (
+        "uuid:1",
+        "card.jpg",
+        hashlib.sha256(content).hexdigest(),
+    )

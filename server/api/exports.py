@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
 from server.api.deps import ActorDep, NodeDep, admit
 from server.etags import known_etags
@@ -26,6 +26,12 @@ router = APIRouter(prefix="/projects/{project_id}/forms/{form_id}", tags=["expor
 AsOf = Annotated[str, Query(alias="asOf", max_length=64)]
 Filter = Annotated[str, Query(alias="$filter")]
 ExportId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+ENDINGS = {
+    wanted.value if wanted.is_one_file else f"{wanted.value}.zip": wanted
+    for wanted in Format
+    if wanted is not Format.CSV
+}
+WAIT_S = 5
 MEDIA_TYPES = {
     "zip": "application/zip",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
@@ -123,6 +129,39 @@ def export_flows(
     return Response(content, media_type="text/csv; charset=utf-8")
 
 
+@router.get(
+    "/submissions.{ending}", responses={202: {"description": "It takes longer: see `POST …/exports`."}}
+)
+def export_file(
+    request: Request,
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    form_id: str,
+    ending: str,
+    options: OptionsDep,
+    attachments: bool = False,
+) -> Response:
+    """Export as one file: `xlsx`, `sqlite`, `parquet.zip`, `sav.zip`, `dta.zip`, `geojson.zip`, `media.zip`.
+
+    What takes longer than a few seconds is made as a job: 202 with its description, and where it is in `Location`.
+    """
+    wanted = ENDINGS.get(ending)
+    if wanted is None:
+        raise Problem(404.1, f"There is no such export. There are: csv, csv.zip, {', '.join(ENDINGS)}.")
+    _admit(node, actor, project_id, personal=options.personal)
+    job = jobs.start(node, project_id, form_id, replace(options, format=wanted), media=attachments)
+    job = jobs.wait(node, job, WAIT_S)
+    if job.state == "failed":
+        raise Problem(job.code, job.detail)
+    if job.state == "finished":
+        return _file(request, node, job)
+    path = request.url.path.removesuffix(f"submissions.{ending}")
+    return JSONResponse(
+        _describe(job), 202, {"Location": f"{path}exports/{job.id}", "Retry-After": str(WAIT_S)}
+    )
+
+
 @router.post("/exports", status_code=202)
 def start_export(
     response: Response,
@@ -159,6 +198,10 @@ def get_export_file(
     job = _find(node, actor, project_id, form_id, export_id)
     if job.state != "finished":
         raise Problem(404.1, "This export is not finished.")
+    return _file(request, node, job)
+
+
+def _file(request: Request, node: Node, job: Job) -> Response:
     headers = {"ETag": f'"{job.id}"', "Cache-Control": "private, no-cache"}
     if headers["ETag"] in known_etags(request):
         return Response(status_code=304, headers=headers)

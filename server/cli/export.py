@@ -92,9 +92,18 @@ def export(
         done = export_form(node, project, form, out, options, media=media, report=report)
     files = [{"name": file.name, "rows": file.rows} for file in done.files]
     lines = [f"{out / file.name}: {file.rows} rows" for file in done.files]
+    if media or wanted is Format.MEDIA:
+        gone = f", {done.media_gone} that are not here" if done.media_gone else ""
+        lines.append(f"{out / 'media'}: {done.media} files{gone}")
     lines += [f"risk {one.risk:.1%} by {', '.join(one.keys) or 'nothing'}" for one in done.risks]
     tell(
-        {"out": str(out), "files": files, "rows": sum(file.rows for file in done.files)},
+        {
+            "out": str(out),
+            "files": files,
+            "rows": sum(file.rows for file in done.files),
+            "media": done.media,
+            "mediaGone": done.media_gone,
+        },
         "\n".join(lines),
         as_json=as_json,
     )

@@ -13,7 +13,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from zipfile import ZIP_STORED, ZipFile
 
-from server.exports.folder import MEDIA
 from server.exports.gathering import Gathered, gather
 from server.exports.making import etag_of
 from server.exports.options import PLAIN, Options
@@ -21,7 +20,7 @@ from server.exports.past import seen_by
 from server.exports.scope import open_scope
 from server.exports.sinks import Output, ZipSink
 from server.exports.writers import csv
-from server.exports.writing import write_documents, write_tables
+from server.exports.writing import MEDIA, write_documents, write_tables
 from server.node import Node
 from server.store.blobs import Blobs
 from server.store.engine import reading

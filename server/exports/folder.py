@@ -18,13 +18,11 @@ from server.exports.pages import MediaFile
 from server.exports.past import seen_by
 from server.exports.scope import open_scope
 from server.exports.sinks import FolderSink
-from server.exports.writing import write_documents, write_tables
+from server.exports.writing import MEDIA, write_documents, write_tables
 from server.node import Node
 from server.progress import Report, unseen
 from server.store.blobs import Blobs
 from server.store.engine import reading
-
-MEDIA = "media"
 
 
 @dataclass(frozen=True, slots=True)

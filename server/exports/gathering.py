@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO
@@ -20,7 +20,7 @@ from server.exports.cleaning_log import log_rows
 from server.exports.disclosure import Risk, ladder
 from server.exports.frames import Frame, frame, is_kept_as_csv, watch
 from server.exports.layout import Table
-from server.exports.options import Options, Profile
+from server.exports.options import Format, Options, Profile
 from server.exports.pages import MediaFile, iter_pages
 from server.exports.profiles import REPEAT_NUMBERS, ROOT_NUMBERS, Numbering
 from server.exports.rows import Row
@@ -87,6 +87,7 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
     is_csv = is_kept_as_csv(scope.options)
     numbering = Numbering([scope.name(table) for table in scope.tables])
     is_numbered = scope.options.profile is Profile.KOBO
+    media = media or scope.options.format is Format.MEDIA
     spools = [
         Spool(
             folder, variables(table, _numbers(table) if is_numbered else {}), scope.name(table), is_csv=is_csv
@@ -113,7 +114,7 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
         for spool, rows in zip(spools, page.rows, strict=True):
             spool.add(rows)
         if found.wanted:
-            found.wanted.writelines(orjson.dumps([one.path, one.sha256]) + b"\n" for one in page.media)
+            found.wanted.writelines(orjson.dumps(astuple(one)) + b"\n" for one in page.media)
         advance(len(page.rows[0]))
     found.quarantined = len(quarantine.list_quarantined(connection, *form))
     found.frames = tuple(frame(spool, scope.options, scope.language) for spool in spools)

@@ -24,6 +24,8 @@ from server.store.engine import reading
 
 RUNNING_MAX = 2
 TOLD_EVERY_S = 0.5
+LOOK_EVERY_S = 0.05
+FAILED = 503.2
 ERASED = "A record was erased while the export was made. Ask for it again."
 NO_ROOM = "The server's disk is full, or fails. Ask its operator."
 BROKEN = "Something went wrong here; the log has it."
@@ -74,6 +76,15 @@ def start(node: Node, project_id: int, form_id: str, options: Options, *, media:
     return job
 
 
+def wait(node: Node, job: Job, patience_s: float) -> Job:
+    """Return how an export stands when it is done, or when patience is at its end."""
+    kept, until = prepared(node), time.monotonic() + patience_s
+    while job.state == "running" and time.monotonic() < until:
+        time.sleep(LOOK_EVERY_S)
+        job = kept.find(job.id) or replace(job, state="failed", detail=BROKEN, code=FAILED)
+    return job
+
+
 class _Work:
     """One export being made. transaction: ends when all is read. holds: its file, its lock, its place among the running."""
 
@@ -109,7 +120,7 @@ class _Work:
                 log.error("an export failed: %s", error.strerror)
                 self._fail(NO_ROOM)
             except Problem as problem:
-                self._fail(problem.detail)
+                self._fail(problem.detail, problem.code)
             except Exception:
                 log.exception("an export failed")
                 self._fail(BROKEN)
@@ -124,8 +135,8 @@ class _Work:
             known = open_scope(then, past, *form, scope.options, now=self._node)
             return gather(then, known, scratch, media=self._media, report=self._report)
 
-    def _fail(self, detail: str) -> None:
-        self._kept.tell(replace(self._job, state="failed", detail=detail))
+    def _fail(self, detail: str, code: float = FAILED) -> None:
+        self._kept.tell(replace(self._job, state="failed", detail=detail, code=code))
 
     def _report(self, doing: str, total: int) -> Advance:
         self._job = replace(self._job, doing=doing, done=0, total=total)

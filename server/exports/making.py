@@ -12,7 +12,6 @@ from zipfile import ZIP_STORED, ZipFile
 import orjson
 from sqlalchemy import Connection
 
-from server.exports.folder import MEDIA
 from server.exports.gathering import Gathered, gather
 from server.exports.names import safe_name
 from server.exports.options import Options
@@ -20,7 +19,7 @@ from server.exports.pages import MediaFile
 from server.exports.past import seen_by
 from server.exports.scope import Scope, open_scope
 from server.exports.sinks import Output, ZipSink
-from server.exports.writing import write_documents, write_tables, write_whole
+from server.exports.writing import MEDIA, write_documents, write_tables, write_whole
 from server.node import Node
 from server.progress import Report, unseen
 from server.store import journal

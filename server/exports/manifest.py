@@ -9,6 +9,7 @@ from forms.schema import Flag
 from server.exports.disclosure import RISK_MAX, Risk
 from server.exports.frames import Frame
 from server.exports.gathering import Gathered
+from server.exports.options import Format
 from server.exports.rows import Row
 from server.exports.sinks import Written
 from server.exports.variables import Variable
@@ -40,7 +41,9 @@ def manifest(found: Gathered, files: Sequence[Written] = ()) -> dict[str, Any]:
         },
         **({"risk": _told(found.risks)} if found.risks else {}),
         "tables": [
-            {"name": one.name, "rows": one.rows, "columns": len(one.variables)} for one in found.frames
+            {"name": one.name, "rows": one.rows, "columns": len(one.variables)}
+            for one in found.frames
+            if scope.options.format is not Format.MEDIA
         ],
         "files": [{"name": one.name, "bytes": one.size, "sha256": one.sha256} for one in files],
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Format(StrEnum):
-    """How the tables are written."""
+    """How the tables are written; `MEDIA`: not at all, the files alone."""
 
     CSV = "csv"
     XLSX = "xlsx"
@@ -17,11 +17,12 @@ class Format(StrEnum):
     DTA = "dta"
     GEOJSON = "geojson"
     SQLITE = "sqlite"
+    MEDIA = "media"
 
     @property
     def is_typed(self) -> bool:
         """Whether columns have types."""
-        return self is not Format.CSV
+        return self not in (Format.CSV, Format.MEDIA)
 
     @property
     def is_labelled(self) -> bool:

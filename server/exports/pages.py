@@ -25,9 +25,11 @@ NOT_HERE = "missing encrypted form data"
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """A file to hand out. path: below the folder `media`."""
+    """A file to hand out. path: below the folder `media`. key: of the record that names it. name: as it came."""
 
     path: str
+    key: str
+    name: str
     sha256: str
 
 
@@ -104,7 +106,10 @@ def _media(one: StoredSubmission, names: set[str]) -> list[MediaFile]:
     """The files named by the shown answers."""
     here = orjson.loads(one.files)
     folder = folder_name(one.instance_id)
-    return [MediaFile(f"{folder}/{own}", here[name]) for name, own in own_names(names & here.keys()).items()]
+    return [
+        MediaFile(f"{folder}/{own}", one.instance_id, name, here[name])
+        for name, own in own_names(names & here.keys()).items()
+    ]
 
 
 def _attachments(connection: Connection, one: StoredSubmission) -> Sequence[StoredAttachment]:

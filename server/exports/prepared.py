@@ -23,7 +23,8 @@ FOLDER = "exports"
 class Job:
     """An export that is made, or was. id: the same for the same bytes. name: of the file, for people.
 
-    state: running, finished, failed. doing, done, total: how far it is. detail: why it failed. size: in bytes.
+    state: running, finished, failed. doing, done, total: how far it is. detail, code: why it failed, and the number of that
+    problem. size: in bytes.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Job:
     done: int = 0
     total: int = 0
     detail: str = ""
+    code: float = 0
     size: int = 0
 
 

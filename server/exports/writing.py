@@ -25,11 +25,16 @@ WRITERS: dict[Format, Callable[[Frame, Output], None]] = {
     Format.GEOJSON: geojson.write,
 }
 """Formats with a file for each table."""
+MEDIA = "media"
+"""The folder of the files that answers name."""
+MEDIA_TITLES = ("path", "KEY", "name", "sha256")
 
 
 def write_tables(found: Gathered, sink: Sink, folder: Path, report: Report = unseen) -> list[Frame]:
     """Write every table that the format can hold; return those. folder: for scratch. Raises OSError."""
     wanted = found.scope.options.format
+    if wanted is Format.MEDIA:
+        return []
     frames = [one for one in found.frames if wanted is not Format.GEOJSON or geojson.has_places(one)]
     if wanted.is_one_file:
         with sink.open(f"{safe_name(found.scope.form_id)}.{wanted.value}") as output:
@@ -57,10 +62,19 @@ def write_whole(found: Gathered, output: Output, folder: Path) -> None:
 
 
 def write_documents(found: Gathered, sink: Sink, prefix: str = "") -> None:
-    """Write the codebook, the cleaning log of a clean view, and the manifest of all that is in the sink by then. prefix: of their names."""
-    with sink.open(f"{prefix}codebook.csv") as output:
-        output.write(csv_bytes(codebook(found, found.scope.languages)))
-    if found.log:
+    """Write what explains the tables and files: codebook, list of media, cleaning log of a clean view; and the manifest of
+    all that is in the sink by then. prefix: of their names.
+    """
+    has_tables = found.scope.options.format is not Format.MEDIA
+    if has_tables:
+        with sink.open(f"{prefix}codebook.csv") as output:
+            output.write(csv_bytes(codebook(found, found.scope.languages)))
+    if found.wanted:
+        with sink.open(f"{prefix}media.csv") as output:
+            output.write(csv_bytes([MEDIA_TITLES]))
+            for one in found.media():
+                output.write(csv_bytes([(f"{MEDIA}/{one.path}", one.key, one.name, one.sha256)]))
+    if has_tables and found.log:
         with sink.open(f"{prefix}cleaning_log.csv") as output:
             output.write(csv_bytes(found.log))
     with sink.open(f"{prefix}manifest.json") as output:
