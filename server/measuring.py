@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from server.disclosure import Veil, veil
 from server.node import Node
 from server.store import forms, submissions
 from server.store.submissions import FormKey, StoredSubmission
+from sync.audit import active_minutes
 from sync.clock import to_datetime
 from sync.quality import Measured
 
@@ -39,8 +40,13 @@ Spots = Mapping[str, tuple[float, float]]
 """Answer → latitude and longitude in degrees."""
 
 
-def measured(connection: Connection, node: Node, form: FormKey, *, personal: bool) -> Iterator[Measured]:
-    """Yield what is measured of each record of the clean view. personal: False leaves out questions that few may see."""
+def measured(
+    connection: Connection, node: Node, form: FormKey, *, personal: bool, audits: bool = False
+) -> Iterator[Measured]:
+    """Yield what is measured of each record of the clean view. personal: False leaves out questions that few may see.
+
+    audits: read the audit logs too, a file for each record.
+    """
     cleaner = open_current(connection, node, form)
     lists = _spots(forms.read_lists(connection, node.blobs, *form))
     shown = veil(cleaner.line, personal=personal)
@@ -50,10 +56,20 @@ def measured(connection: Connection, node: Node, form: FormKey, *, personal: boo
         for one in page:
             done = found.get(one.instance_id)
             if not one.encrypted and not (done and done.is_removed):
-                yield _measure(
-                    one, done.answers if done else orjson.loads(one.answers), cleaner, lists, shown
-                )
+                answers = done.answers if done else orjson.loads(one.answers)
+                found_of = _measure(one, answers, cleaner, lists, shown)
+                yield replace(found_of, active_min=_active_min(node, one, answers)) if audits else found_of
         after = page[-1].position
+
+
+def _active_min(node: Node, one: StoredSubmission, answers: Mapping[str, Any]) -> float | None:
+    """How long somebody was at the questions, by the audit log that came with the record."""
+    name = (answers.get("meta") or {}).get("audit")
+    digest = orjson.loads(one.files).get(name) if isinstance(name, str) else None
+    try:
+        return active_minutes(node.blobs.get(digest).decode(errors="replace")) if digest else None
+    except FileNotFoundError:
+        return None
 
 
 @dataclass

@@ -32,7 +32,8 @@ class Measured:
     """One record. who: the account it came from. minutes: from start to end, None when not told. ahead_min: how far the
     tablet's end lies behind the first receipt. asked, answered, unknown: questions on its way, those with an answer, and
     those answered with don't know. refused: no consent. numbers: by cell. alike: cells of one list that all have one
-    answer. apart_km: from the place it says it was made at, with the point's cell.
+    answer. apart_km: from the place it says it was made at, with the point's cell. active_min: how long a question was open, by
+    the audit log, None when not told or not read.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Measured:
     numbers: Mapping[str, float] = field(default_factory=dict)
     alike: tuple[str, ...] = ()
     apart_km: tuple[str, float] | None = None
+    active_min: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Standout:
 
 @dataclass(frozen=True, slots=True)
 class Enumerator:
-    """The work of one account. minutes: the median. missing, unknown: shares. drifts: what differs from all."""
+    """The work of one account. minutes, active_min: medians. missing, unknown: shares. drifts: what differs from all."""
 
     who: str
     records: int
@@ -70,13 +72,20 @@ class Enumerator:
     unknown: float
     refusals: int
     drifts: tuple[str, ...]
+    active_min: float | None = None
 
 
 def standouts(records: Sequence[Measured]) -> list[Standout]:
     """Return what stands out, in the order of the records."""
     usual_min = _median(one.minutes for one in records)
     fences = _fences(records)
-    return [found for one in records for found in _of_record(one, usual_min, fences, len(records))]
+    timed = [one.active_min for one in records if one.active_min is not None]
+    usual_active = _median(timed) if len(timed) >= FEW else None
+    return [
+        found
+        for one in records
+        for found in (*_of_record(one, usual_min, fences, len(records)), *_of_audit(one, usual_active))
+    ]
 
 
 def enumerators(records: Sequence[Measured]) -> list[Enumerator]:
@@ -84,8 +93,19 @@ def enumerators(records: Sequence[Measured]) -> list[Enumerator]:
     by_who: dict[str, list[Measured]] = {}
     for one in records:
         by_who.setdefault(one.who, []).append(one)
-    usual_min, usual_unknown = _median(one.minutes for one in records), _share_unknown(records)
-    return [_enumerator(who, found, usual_min, usual_unknown) for who, found in sorted(by_who.items())]
+    usual = _Usual(
+        _median(one.minutes for one in records),
+        _median(one.active_min for one in records),
+        _share_unknown(records),
+    )
+    return [_enumerator(who, found, usual) for who, found in sorted(by_who.items())]
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    minutes: float | None
+    active_min: float | None
+    unknown: float
 
 
 Fence = tuple[float, float, float, bool]
@@ -118,6 +138,14 @@ def _of_record(
             yield _standout(one, "outlier", number, fence[2], cell)
 
 
+def _of_audit(one: Measured, usual_min: float | None) -> Iterator[Standout]:
+    if one.active_min is not None and usual_min:
+        if one.active_min < usual_min * SHORT:
+            yield _standout(one, "active-short", one.active_min, usual_min)
+        elif one.active_min > usual_min * LONG:
+            yield _standout(one, "active-long", one.active_min, usual_min)
+
+
 def _standout(one: Measured, check_id: str, figure: float, usual: float | None, cell: str = "") -> Standout:
     return Standout(one.id, check_id, cell, round(figure, 2), round(usual or 0, 2))
 
@@ -140,15 +168,15 @@ def _fences(records: Sequence[Measured]) -> dict[str, Fence]:
     return fences
 
 
-def _enumerator(
-    who: str, found: Sequence[Measured], usual_min: float | None, usual_unknown: float
-) -> Enumerator:
-    minutes, unknown = _median(one.minutes for one in found), _share_unknown(found)
+def _enumerator(who: str, found: Sequence[Measured], usual: _Usual) -> Enumerator:
+    minutes, active = _median(one.minutes for one in found), _median(one.active_min for one in found)
+    unknown = _share_unknown(found)
+    own, usual_min = (minutes, usual.minutes) if active is None else (active, usual.active_min)
     asked = sum(one.asked for one in found)
     drifts = []
-    if len(found) >= FEW and minutes is not None and usual_min:
-        drifts += ["faster"] * (minutes * DRIFT < usual_min) + ["slower"] * (minutes > usual_min * DRIFT)
-    if len(found) >= FEW and unknown > max(usual_unknown, 0.01) * DRIFT:
+    if len(found) >= FEW and own is not None and usual_min:
+        drifts += ["faster"] * (own * DRIFT < usual_min) + ["slower"] * (own > usual_min * DRIFT)
+    if len(found) >= FEW and unknown > max(usual.unknown, 0.01) * DRIFT:
         drifts.append("more don't-knows")
     return Enumerator(
         who,
@@ -158,6 +186,7 @@ def _enumerator(
         round(unknown, 3),
         sum(one.refused for one in found),
         tuple(drifts),
+        None if active is None else round(active, 1),
     )
 
 

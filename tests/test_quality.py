@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from server.cli import app
 from server.publishing import publish
+from sync.audit import active_minutes
 from sync.quality import FEW, Measured, enumerators, standouts
 
 USUAL = Measured("", "a", minutes=30, ahead_min=-5, asked=10, answered=10)
@@ -97,6 +98,51 @@ def test_who_works_otherwise_than_all_is_told():
     by_who = {one.who: one for one in enumerators([*crowd(), *crowd(), *quick])}
     assert (by_who["a"].drifts, by_who["b"].drifts) == ((), ("faster", "more don't-knows"))
     assert (by_who["b"].records, by_who["b"].minutes, by_who["b"].unknown) == (FEW, 10, 0.3)
+
+
+AUDIT = "event,node,start,end\nform start,,0,\nquestion,/data/q1,{0},{1}\nquestion,/data/q2,{1},{2}\nend screen,,{1},{2}\nform exit,,{2},\n"
+
+
+def test_an_audit_log_tells_how_long_questions_were_open_and_nothing_when_it_cannot_be_read():
+    log = AUDIT.format(60_000, 120_000, 180_000) + "question,/data/q3,3600000,3660000\nquestion,,9,5\n"
+    assert active_minutes("\ufeff" + log) == 3
+    for unread in ("", "event,node\nquestion,/a\n", "event,node,start,end\nform start,,5,\n", "\x00\x00"):
+        assert active_minutes(unread) is None
+
+
+def test_who_was_at_the_questions_for_a_moment_only_is_told_by_the_audit_log():
+    timed = [replace(one, active_min=12.0) for one in crowd()]
+    odd = [replace(USUAL, id=name, active_min=minutes) for name, minutes in (("quick", 2.0), ("slow", 50.0))]
+    found = [(one.id, one.check_id, one.usual) for one in standouts([*timed, *odd])]
+    assert found == [("quick", "active-short", 12), ("slow", "active-long", 12)]
+    assert standouts([*crowd(), *odd]) == []
+    quick = [replace(USUAL, who="b", active_min=2.0) for _ in range(FEW)]
+    by_who = {one.who: one for one in enumerators([*timed, *timed, *quick])}
+    assert (by_who["b"].drifts, by_who["b"].active_min) == (("faster",), 2)
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_audit_logs_are_read_when_asked(live: Live):
+    sheet = SHEET.replace(
+        "| start                              | start    |",
+        "| audit                              | audit    |",
+        1,
+    )
+    publish(live.node, 1, sheet.encode(), "talk.md", {"crossings.csv": CROSSINGS})
+    xml = household("uuid:1", form_id="talk").replace(
+        b"</instanceID>", b"</instanceID><audit>audit.csv</audit>"
+    )
+    log = AUDIT.format(60_000, 120_000, 180_000).encode()
+    for instance_id, files in ((b"uuid:1", {"audit.csv": log}), (b"uuid:2", {})):
+        assert send(live, xml.replace(b"uuid:1", instance_id), files).status_code == 201
+    people = People(live, "talk")
+    minutes = [
+        people.get(f"cleaning/quality?audits={asked}").json()["enumerators"][0]["active_min"]
+        for asked in ("false", "true")
+    ]
+    assert minutes == [None, 2]
+    words = ["cleaning", "quality", "talk", "--audits", "--data", str(live.node.settings.data)]
+    assert "(2.0 active)" in CliRunner().invoke(app, words).output
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)

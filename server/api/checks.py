@@ -50,11 +50,16 @@ def list_standouts(
     project_id: int,
     form_id: str,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE,
+    audits: bool = False,
 ) -> dict[str, Any]:
-    """List what stands out among the records of the clean view, and the work of each account. Reads all records."""
+    """List what stands out among the records of the clean view, and the work of each account. Reads all records.
+
+    audits: read their audit logs too.
+    """
     admit(node, actor, Action.READ_SUBMISSIONS, project_id)
     get_form(node, project_id, form_id)
-    return describe_quality(node, (project_id, form_id), limit=limit, personal=sees_all(actor, project_id))
+    personal = sees_all(actor, project_id)
+    return describe_quality(node, (project_id, form_id), limit=limit, personal=personal, audits=audits)
 
 
 def _place(text: str) -> tuple[int, str, str, str] | None:

@@ -16,10 +16,12 @@ from server.store.submissions import FormKey
 from sync.quality import enumerators, standouts
 
 
-def describe_quality(node: Node, form: FormKey, *, limit: int, personal: bool) -> dict[str, Any]:
+def describe_quality(
+    node: Node, form: FormKey, *, limit: int, personal: bool, audits: bool = False
+) -> dict[str, Any]:
     """Return what stands out in the clean view, what of it the log says something about, and the work of each account."""
     with reading(node.engine) as connection:
-        records = list(measured(connection, node, form, personal=personal))
+        records = list(measured(connection, node, form, personal=personal, audits=audits))
         found = standouts(records)
         page = found[:limit]
         names = dict.fromkeys(one.id for one in page)

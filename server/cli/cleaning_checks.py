@@ -43,6 +43,9 @@ def checks(
 
 def quality(
     form: Form,
+    audits: Annotated[
+        bool, typer.Option("--audits", help="Read the audit logs too: a file for each record.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     personal: Personal = False,
     data: Data = None,
@@ -54,7 +57,7 @@ def quality(
 
     with opened(data) as node:
         node.catch_up()
-        found = describe_quality(node, (project, form), limit=limit, personal=personal)
+        found = describe_quality(node, (project, form), limit=limit, personal=personal, audits=audits)
     lines = [f"{found['records']} records"]
     lines += [
         f"{one['state']:<7}  {one['checkId']:<14}  {one['instanceId']}  {one['cell']}  {one['figure']} "
@@ -62,7 +65,7 @@ def quality(
         for one in found["standouts"]
     ]
     lines += [
-        f"{one['who']}: {one['records']} records, {one['minutes'] or '?'} min, {one['missing']:.0%} missing, "
+        f"{one['who']}: {one['records']} records, {one['minutes'] or '?'} min{_active(one)}, {one['missing']:.0%} missing, "
         f"{one['unknown']:.0%} don't know, {one['refusals']} refusals  {', '.join(one['drifts'])}".rstrip()
         for one in found["enumerators"]
     ]
@@ -160,6 +163,10 @@ def slots(
         found = describe_slots(node, (project, form), until=last)
     lines = _slot_lines(found) or ["Nobody planned slots of this form."]
     tell(found or {}, "\n".join(lines), as_json=as_json)
+
+
+def _active(one: dict[str, Any]) -> str:
+    return "" if one["active_min"] is None else f" ({one['active_min']} active)"
 
 
 def _slot_lines(found: dict[str, Any] | None) -> list[str]:
