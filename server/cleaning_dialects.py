@@ -12,13 +12,15 @@ Source: each tool's repository, read in November 2026. Columns are found however
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from forms.tables import UNCALCULATED
 from server.cleaning import Fault
 from server.cleaning_desk import Wish
-from server.cleaning_files import LogFile, plain
+from server.cleaning_files import WORKBOOK, LogFile, plain
 from sync.cleaning import EntryKind
 
 
@@ -157,6 +159,9 @@ LAYOUTS: Mapping[Dialect, Layout] = {
 }
 
 
+EXCEL_ERROR = re.compile(rf"#N/A|#[A-Z0-9/]+[!?]|{re.escape(UNCALCULATED)}")
+
+
 def read_wishes(file: LogFile, dialect: Dialect) -> tuple[list[Wish], list[Fault]]:
     """Return what the lines of a log ask for, and those that ask for nothing that can be done to a record."""
     layout = LAYOUTS[dialect]
@@ -189,6 +194,11 @@ def read_wishes(file: LogFile, dialect: Dialect) -> tuple[list[Wish], list[Fault
         if one["record"].strip().lower() == "all":
             faults.append(
                 Fault(number, "whole-column", "The line is about all records; enter it as a change to many.")
+            )
+            continue
+        if file.encoding == WORKBOOK and EXCEL_ERROR.fullmatch(one["new"]):
+            faults.append(
+                Fault(number, "not-calculated", "The new value is a formula's error; write the value itself.")
             )
             continue
         used = next((column for column in reasons if given.get(column)), "")

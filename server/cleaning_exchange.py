@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,12 +15,11 @@ from server.cleaning import Plan, open_current
 from server.cleaning_dialects import LAYOUTS, Dialect, Line, read_wishes, write_lines
 from server.cleaning_files import plain, read_log, write_csv
 from server.cleaning_places import ROWS
+from server.cleaning_workbook import answers_of, write_workbook
 from server.disclosure import veil
-from server.exports.sinks import Output
-from server.exports.writers import xlsx
 from server.node import Node
 from server.permissions import Actor
-from server.store import submissions
+from server.store import forms, submissions
 from server.store.cleaning import StoredEntry
 from server.store.engine import reading
 from server.store.forms import iso
@@ -77,11 +75,14 @@ def export_log(node: Node, form: FormKey, dialect: Dialect, *, personal: bool) -
 
 
 def export_workbook(node: Node, form: FormKey, dialect: Dialect, *, personal: bool) -> bytes:
-    """Return the same as a workbook: the sheet `cleaning_log`, and `deletion_log` where the tool keeps that apart."""
+    """Return the same as a workbook whose cells offer what may stand in them, see `server.cleaning_workbook`."""
     log, apart = write_lines(_lines(node, form, personal=personal), dialect)
-    file = io.BytesIO()
-    xlsx.write([], {"cleaning_log": log, **({"deletion_log": apart} if apart else {})}, Output(file))
-    return file.getvalue()
+    with reading(node.engine) as connection:
+        line = node.schemas.line(connection, *form)
+        lists = forms.read_lists(connection, node.blobs, *form)
+    schema, shown = line.versions[-1].schema, veil(line, personal=personal)
+    names = {field.path: _title(field.path, schema) for field in schema.fields}
+    return write_workbook(log, apart, LAYOUTS[dialect], answers_of(schema, names, shown, lists))
 
 
 def _lines(node: Node, form: FormKey, *, personal: bool) -> Iterator[Line]:

@@ -14,6 +14,8 @@ from server.problems import Problem
 FIELD_CHARS_MAX = 10_000_000
 BYTES_MAX = 100_000_000
 SEPARATORS = ",;\t"
+WORKBOOK = "xlsx"
+"""The encoding of what was no text."""
 BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -41,7 +43,7 @@ def read_log(data: bytes, suffix: str, wanted: Collection[str]) -> LogFile:
         if len(sheet.grid) > ROWS_MAX:
             raise Problem(400.33, f"A sheet has more than {ROWS_MAX} rows. Save the log as CSV.")
         if sheet.grid and not set(wanted).isdisjoint(map(plain, sheet.grid[0][1])):
-            return _table(sheet.grid, "xlsx")
+            return _table(sheet.grid, WORKBOOK)
     raise Problem(400.33, "No sheet of the workbook has the columns of this dialect.")
 
 

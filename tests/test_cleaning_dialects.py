@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from datetime import datetime
 
+import openpyxl
 import orjson
 import pytest
 from conftest import Live, household, send
@@ -13,12 +15,12 @@ from people import People
 from reach import CASE, FORM, columns_of, folded, publish_form, published, send_raw
 from replaying import check
 from typer.testing import CliRunner
-from workbooks import book
+from workbooks import book, saved
 
 from server.cleaning import open_current
-from server.cleaning_dialects import Dialect, read_wishes
-from server.cleaning_exchange import Imported, export_log, import_log
-from server.cleaning_files import decode, read_log, write_csv
+from server.cleaning_dialects import LAYOUTS, Dialect, read_wishes
+from server.cleaning_exchange import Imported, export_log, export_workbook, import_log
+from server.cleaning_files import decode, plain, read_log, write_csv
 from server.cli import app
 from server.node import Node
 from server.permissions import OPERATOR, Role
@@ -216,6 +218,41 @@ def test_a_workbook_is_read_from_the_sheet_with_the_log():
     data = book(readme=[["made by", "us"]], cleaning_log=log)
     file = read_log(data, "xlsx", ["uuid", "question"])
     assert [dict(row)["new_value"] for _, row in file.rows] == ["6"]
+
+
+@SQLITE
+@pytest.mark.parametrize("dialect", list(Dialect))
+def test_a_log_written_in_excel_by_its_drop_down_lists_comes_back_valid(two, dialect):
+    data = export_workbook(two.node, HOUSEHOLDS, dialect, personal=False)
+    book_of = openpyxl.load_workbook(io.BytesIO(data))
+    log, lists = book_of["cleaning_log"], book_of["choices"]
+    titles = [plain(str(cell.value)) for cell in log[1]]
+    offered = {titles[ord(str(one.sqref)[0]) - ord("A")]: one for one in log.data_validations.dataValidation}
+    layout = LAYOUTS[dialect].what
+    assert offered.keys() == {
+        found[0] for what, found in layout.items() if what in {"name", "new", "kind"} and found
+    }
+    questions, of_question, choices = (
+        [cell.value for cell in column if cell.value][1:] for column in lists.columns
+    )
+    assert offered[layout["name"][0]].formula1 == f"choices!$A$2:$A${len(questions) + 1}"
+    assert list(zip(of_question, choices, strict=True)) == [
+        *(("consent", name) for name in ("yes", "no")),
+        *(("needs", name) for name in ("food", "water")),
+    ]
+    assert "size" in questions
+    assert "head" not in questions, "few may see it"
+    kinds = (
+        {layout["kind"][0]: offered[layout["kind"][0]].formula1[1:].split(",")[0]} if layout["kind"] else {}
+    )
+    written = {"consent": "no", "seen": datetime.fromisoformat("2026-11-22T10:30"), "size": 7, "needs": "=1+"}
+    for question, new in written.items():
+        row = {layout["record"][0]: "two", layout["name"][0]: question, layout["new"][0]: new, **kinds}
+        log.append([row.get(title) for title in titles])
+    done = take(two.node, saved(book_of), dialect)
+    assert codes(done) == [(5, "not-calculated")]
+    answers = clean(two.node)["two"]
+    assert (answers["consent"], answers["seen"], answers["size"]) == ("no", "2026-11-22T10:30:00", "7")
 
 
 def test_a_file_that_is_no_log_is_refused_or_told():

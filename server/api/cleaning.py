@@ -28,6 +28,7 @@ from sync.cleaning import EntryKind
 PAGE = 100
 PAGE_MAX = 1000
 ENTRIES_MAX = 10_000
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 router = APIRouter(prefix="/projects/{project_id}/forms/{form_id}/cleaning", tags=["cleaning"])
 
@@ -183,14 +184,25 @@ async def import_log(
 
 @router.get("/export")
 def export_log(
-    node: NodeDep, actor: ActorDep, project_id: int, form_id: str, dialect: Dialect, removed: bool = False
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    form_id: str,
+    dialect: Dialect,
+    removed: bool = False,
+    workbook: bool = False,
 ) -> Response:
-    """Give what counts of the log in a tool's layout, as CSV; with `removed` its file of removed records instead."""
+    """Give what counts of the log in a tool's layout, as CSV; with `removed` its file of removed records instead.
+
+    workbook: both as XLSX, whose cells offer what may stand in them.
+    """
     admit(node, actor, Action.READ_SUBMISSIONS, project_id)
     get_form(node, project_id, form_id)
-    files = cleaning_exchange.export_log(
-        node, (project_id, form_id), dialect, personal=sees_all(actor, project_id)
-    )
+    form, personal = (project_id, form_id), sees_all(actor, project_id)
+    if workbook:
+        data = cleaning_exchange.export_workbook(node, form, dialect, personal=personal)
+        return Response(data, media_type=XLSX)
+    files = cleaning_exchange.export_log(node, form, dialect, personal=personal)
     return Response(files[removed], media_type="text/csv; charset=utf-8")
 
 

@@ -11,6 +11,7 @@ from datetime import date
 from functools import lru_cache
 from html import escape
 from itertools import chain
+from types import MappingProxyType
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from server.exports.frames import Frame
@@ -41,8 +42,13 @@ Texts = Iterable[Sequence[str]]
 Draw = Callable[[Sequence[str]], Iterable[str]]
 
 
-def write(frames: Sequence[Frame], others: Mapping[str, Texts], output: Output) -> None:
-    """Write all tables. others: more sheets of texts, header first.
+def write(
+    frames: Sequence[Frame],
+    others: Mapping[str, Texts],
+    output: Output,
+    behind: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write all tables. others: more sheets of texts, header first. behind: XML that follows the rows of one of these.
 
     Numbers and dates are Excel's own, dateTimes texts as they were sent. More rows than a sheet takes go on in another;
     a text beyond Excel's limit is cut, and a sheet `cut` says how many are.
@@ -52,7 +58,7 @@ def write(frames: Sequence[Frame], others: Mapping[str, Texts], output: Output) 
         book.add(one.name, one.heads, one.pages(), [_drawing(variable.kind) for variable in one.variables])
     for name, rows in others.items():
         header, *body = rows
-        book.add(name, [header], iter([list(map(list, body))]), [_texts] * len(header))
+        book.add(name, [header], iter([list(map(list, body))]), [_texts] * len(header), behind.get(name, ""))
     if book.cut:
         told = [str(book.cut)]
         book.add("cut", [[f"texts cut at {CELL_MAX} characters"]], iter([[told]]), [_numbers])
@@ -66,7 +72,12 @@ class _Book:
         self._names: list[str] = []
 
     def add(
-        self, name: str, heads: Sequence[Sequence[str]], pages: Iterator[list[Row]], draws: Sequence[Draw]
+        self,
+        name: str,
+        heads: Sequence[Sequence[str]],
+        pages: Iterator[list[Row]],
+        draws: Sequence[Draw],
+        behind: str = "",
     ) -> None:
         """Write a table into as many sheets as it takes."""
         rows: list[Row] = []
@@ -82,7 +93,7 @@ class _Book:
                     now, rows = rows[:room], rows[room:]
                     sheet.write("".join(self._checked(now, draws)).encode())
                     room -= len(now)
-                sheet.write(b"</sheetData></worksheet>")
+                sheet.write(f"</sheetData>{behind}</worksheet>".encode())
             if room:
                 return
 
