@@ -44,6 +44,7 @@ RELAY = (
     ("clock_ahead_seconds", "clockAheadS", "How far the node's clock is ahead."),
     ("received_bytes", "receivedBytes", "Bytes of messages from the node."),
     ("sent_bytes", "sentBytes", "Bytes of messages to the node."),
+    ("unsendable_entries", "unsendable", "Entries that the node asks for and that were purged: an alarm."),
     ("refused_entries", "refused", "Entries that the node sent and may not write: an alarm."),
 )
 
@@ -194,6 +195,7 @@ def _relay_figures(found: Mapping[str, Any]) -> Iterator[Metric]:
     yield _gauge("relay_payloads_damaged", "Payloads that audits found damaged.", audit["damaged"])
     yield _gauge("relay_ranges_differing", "Ranges that audits found wanting.", audit["differing"])
     yield _gauge("relay_payloads_mended", "Payloads that were put back.", audit["mended"])
+    yield _gauge("relay_records_purged", "Records dropped, the centre has them.", found["recordsPurged"])
     yield _gauge("relay_files_wanted", "Files that are not here yet.", found["filesWanted"])
 
 

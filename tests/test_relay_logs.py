@@ -123,7 +123,7 @@ def test_each_kind_of_entry_goes_where_it_may_and_nowhere_else(new_node):
         add(post, f"uuid:post-{kind}", kind)
         add(centre, f"uuid:centre-{kind}", kind, post=origin_of(post))
     bring_in_step((post, centre), (other, centre))
-    of_forms = {Kind.PROJECT, Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE}
+    of_forms = {Kind.PROJECT, Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE, Kind.RECODE}
     own = {f"uuid:post-{kind}" for kind in Kind}
     downwards = {f"uuid:centre-{kind}" for kind in of_forms}
     assert records_at(post) == own | downwards | {"uuid:centre-app_user", "uuid:centre-listed"}

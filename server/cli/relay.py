@@ -70,6 +70,53 @@ def audit(data: Data = None, as_json: Json = False) -> None:
     tell(result, "\n".join(lines), as_json=as_json)
 
 
+@app.command("purge")
+def purge(
+    form: Annotated[
+        str, typer.Option("--form", help="Set this form's policy, with --after or --never.")
+    ] = "",
+    after: Annotated[
+        int | None,
+        typer.Option("--after", min=1, help="Days that the centre must have a record before it goes."),
+    ] = None,
+    never: Annotated[
+        bool, typer.Option("--never", help="Keep the form's records, as without a policy.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and drop nothing.")] = False,
+    project: Project = 1,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Drop at a post what the centre has had for so many days, of the forms that have a policy; or set one."""
+    import time
+
+    from server.relay import purging
+    from server.store import purges
+    from server.store.engine import reading, writing
+
+    if bool(form) != (after is not None or never) or (after is not None and never):
+        raise typer.BadParameter("give --form with either --after DAYS or --never, or neither")
+    is_told = dry_run or bool(form)
+    with opened(data, as_post=True) as node:
+        if form:
+            with writing(node.engine) as connection:
+                purges.set_policy(connection, (project, form), after)
+        node.catch_up()
+        done = purging.purge(node, time.time_ns() // 1_000_000, dry_run=is_told)
+        with reading(node.engine) as connection:
+            policies = purges.list_policies(connection)
+    lines = [f"{form_id}: after {days} days" for (_, form_id), days in sorted(policies.items())]
+    went = f"went, and {done.files:,} files" if not is_told else "would go now"
+    lines.append(f"{done.records:,} records {went}")
+    if done.waiting:
+        lines.append(f"{done.waiting:,} wait until the centre says that it has their files")
+    listed = [{"project": one[0], "form": one[1], "afterDays": days} for one, days in policies.items()]
+    result = asdict(done) | {"policies": listed, "dropped": not is_told}
+    tell(
+        result, "\n".join(lines) if policies else "No form has a policy: nothing is dropped.", as_json=as_json
+    )
+
+
 @app.command("status")
 def status(data: Data = None, as_json: Json = False) -> None:
     """Say of each node that this one relays with when it was met, what waits, and what is wrong."""
@@ -90,6 +137,13 @@ def status(data: Data = None, as_json: Json = False) -> None:
         for one in found["posts"]
         if one["refused"]
     ]
+    if found["centre"] and found["centre"]["unsendable"]:
+        lines.append(
+            f"ALARM  the centre asks for {found['centre']['unsendable']} entries or more that were purged here and cannot be "
+            "sent again: restore a newer backup of the centre"
+        )
+    if found["recordsPurged"]:
+        lines.append(f"{found['recordsPurged']:,} records are at the centre only")
     lines += _audited(found["audit"])
     if found["filesWanted"]:
         lines.append(f"{found['filesWanted']} files are still on their way")
@@ -107,13 +161,16 @@ def where(
     """Say where a record is: who received it from a tablet, when, and since when it is at the centre."""
     from server.problems import Problem
     from server.relay import places
-    from server.store import submissions
+    from server.store import purges, submissions
     from server.store.engine import reading
 
     with opened(data, as_post=True) as node:
         node.catch_up()
         with reading(node.engine) as connection:
             found = submissions.find_submission(connection, project, form_id, instance_id)
+            if found is None and purges.is_purged(connection, (project, form_id), instance_id):
+                tell({"receipts": [], "purged": True}, "It is at the centre only.", as_json=as_json)
+                return
             if found is None:
                 raise Problem(
                     404.1, "There is no such record here: it is still on the tablet, or at another post."

@@ -25,7 +25,7 @@ from server.relay.choosing import choose, read_due
 from server.relay.fetching import Files
 from server.relay.keys import KeysError
 from server.relay.messages import Head, Message, MessageError, Part, open_message, read, write
-from server.relay.session import Other, list_below, look_at_own, note_below, scope_of, size_of
+from server.relay.session import Other, list_below, look_at_own, note_below, note_marks, scope_of, size_of
 from server.store import journal, logs, mentions, peers, posts
 from server.store.engine import reading, writing
 from server.store.files import files_in
@@ -163,6 +163,8 @@ def _take(node: Node, other: Other, files: Files, message: Message) -> int:
         if head.have is not None:
             look_at_own(connection, head.have)
             peers.note_said(connection, other.origin, head.have)
+            if other.is_up:
+                note_marks(connection, other, head.have, time.time_ns() // 1_000_000, is_whole=head.is_whole)
             peers.note_asked(connection, other.origin, [sha256 for sha256, _ in head.asked])
     for part in message.parts:
         files.keep(part)

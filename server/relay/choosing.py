@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from server.relay.scope import Scope
-from server.store import journal, logs, mentions
+from server.store import journal, logs, mentions, purges
 from server.store.logs import Chain
 from server.store.tables import journal as entries
 from sync.frames import Payload, Sent, Skip
@@ -125,13 +125,13 @@ def _between(
 def read_sent(connection: Connection, positions: Sequence[int]) -> Iterator[Sent]:
     """Yield the entries at these positions, in this order, as they are sent."""
     rows = connection.execute(select(entries).where(entries.c.position.in_(positions))).all()
+    bare = purges.list_bare(connection, [row.position for row in rows if not row.detail])
     last: Row[Any] | None = None
     for row in sorted(rows, key=lambda row: positions.index(row.position)):
         follows = last and (last.origin, last.epoch, last.seq + 1) == (row.origin, row.epoch, row.seq)
         previous = row.previous or (last.hash if last and follows else _before(connection, row))
-        yield Sent(
-            journal.entry_of(connection, row, previous), Payload.WHOLE if row.detail else Payload.ERASED
-        )
+        without = Payload.PURGED if row.position in bare else Payload.ERASED
+        yield Sent(journal.entry_of(connection, row, previous), Payload.WHOLE if row.detail else without)
         last = row
 
 

@@ -79,7 +79,7 @@ def _meet(
         enrolling.introduce(node)
     session = Session(node, Other(centre.origin, centre.public_key, is_up=True), secrets.token_hex(8))
     exchanges = idle = 0
-    is_audited = False
+    asks = iter([*([session.begin_audit] if audit else []), session.ask_sure])
     sent_bytes = received_bytes = 0
     answer: Message | None = None
     with httpx2.Client(
@@ -88,10 +88,8 @@ def _meet(
         while True:
             message = session.speak(room)
             if answer is not None and not _goes_on(message, answer):
-                if is_audited or not audit:
+                if not any(ask() for ask in asks):
                     break
-                session.begin_audit()
-                is_audited = True
                 continue
             began_s = time.monotonic()
             sent, received, answer = _exchange(node, client, centre, message)
@@ -106,7 +104,7 @@ def _meet(
             is_idle = (
                 message.head.have is None
                 and answer.head.have is None
-                and not (message.parts or answer.parts or message.head.audit)
+                and not (message.parts or answer.parts or message.head.audit or message.head.sure)
             )
             idle = idle + 1 if is_idle else 0
             if idle >= IDLE_MAX:
@@ -117,7 +115,7 @@ def _meet(
                 room = min(room * 2, ROOM_BYTES_MAX)
             elif took_s > SLOW_S:
                 room = max(room // 2, ROOM_BYTES_MIN)
-    if is_audited:
+    if audit:
         with writing(node.engine) as connection:
             lost.note_audit(connection, compared_ms=time.time_ns() // 1_000_000)
     return Relayed(exchanges, session.taken, session.mended, session.differing, sent_bytes, received_bytes)
@@ -127,7 +125,7 @@ def _goes_on(message: Message, answer: Message) -> bool:
     """Whether there is a reason to say anything more after this answer."""
     head, said = message.head, answer.head
     news = message.brings or head.have is not None or head.plain or head.unknown
-    compares = bool(head.audit or said.differing)
+    compares = bool(head.audit or said.differing or head.sure)
     goes_on = answer.brings or said.more or said.unknown or bool(set(said.asked) and message.parts)
     return news or compares or goes_on
 

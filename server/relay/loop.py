@@ -11,7 +11,7 @@ from collections.abc import Callable
 from server.node import Node
 from server.problems import Problem
 from server.publishing import release_waiting
-from server.relay import auditing
+from server.relay import auditing, purging
 from server.relay.auditing import Due
 from server.relay.session import RelayError
 from server.store import journal, posts
@@ -20,6 +20,7 @@ from server.store.troubles import STORE_TROUBLE, Trouble
 
 LOOK_S = 2.0
 BETWEEN_PAGES_S = 0.01
+PURGE_EVERY_MS = 3_600_000
 RETRY_S, RETRY_S_MAX = 5.0, 300.0
 
 log = logging.getLogger("chapar.relay")
@@ -32,6 +33,7 @@ class Relaying:
         self._node = node
         self._taken = taken
         self._stopped = threading.Event()
+        self._purged_ms = 0
         self._trouble = Trouble(log, "the relay")
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._thread.start()
@@ -71,9 +73,16 @@ class Relaying:
         from server.relay.client import relay  # who is no post needs neither HTTP client nor libsodium
 
         met = relay(self._node, audit=self._is_due().compare)
+        self._purge()
         if met.taken or met.mended:
             self._taken()
             release_waiting(self._node)
+
+    def _purge(self) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        if now_ms - self._purged_ms >= PURGE_EVERY_MS:
+            purging.purge(self._node, now_ms)
+            self._purged_ms = now_ms
 
     def _read_through(self) -> None:
         """Once a day hold what is stored against its hashes, slowly."""

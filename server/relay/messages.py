@@ -53,7 +53,8 @@ class Head:
     (sha256, offset). below: posts below it. former: posts that were
     below it. strangers: origins of which it takes nothing from the receiver. again: entries
     whose payloads it lost. audit: what it holds of ranges of logs, differing: the ranges of the receiver's audit of which
-    it holds something else. waiting: records that the receiver lacks. clock_ms: since 1970.
+    it holds something else. sure: files of which the sender asks whether the receiver has them, held: those of them that it
+    has. waiting: records that the receiver lacks. clock_ms: since 1970.
     """
 
     session: str
@@ -72,6 +73,8 @@ class Head:
     again: Sequence[Asked] = ()
     audit: Sequence[Said] = ()
     differing: Sequence[Span] = ()
+    sure: Sequence[str] = ()
+    held: Sequence[str] = ()
     waiting: int = 0
     more: bool = False
 

@@ -18,14 +18,14 @@ import orjson
 from sqlalchemy import Connection
 
 from server.node import Node
-from server.relay import auditing, mending, taking, trust
+from server.relay import auditing, mending, purging, taking, trust
 from server.relay.auditing import Span
 from server.relay.choosing import choose, count_waiting, list_doubted, read_due
 from server.relay.codec import FEW, StoreCodec
 from server.relay.fetching import Files
 from server.relay.messages import Head, Message, Part
 from server.relay.scope import Scope
-from server.store import identity, logs, lost, marks, mentions, peers, posts
+from server.store import identity, logs, lost, marks, mentions, peers, posts, purges
 from server.store.engine import reading, writing
 from server.store.lost import Asked
 from sync.frames import PLAIN, Sent, Skip, UnknownFormError, pack, unpack
@@ -41,6 +41,7 @@ RAW_BYTES_MAX = 4_000_000
 LOGS_SAID_AT_ONCE = 12
 """So many logs are said at once; more, or what was in step when last met, only if the other side holds something else."""
 SKIP_BYTES = 100
+SURE_MAX = 500
 
 log = logging.getLogger("chapar.relay")
 
@@ -83,6 +84,8 @@ class Session:
         self._given: set[Asked] = set()
         self._spans: Sequence[Span] = ()
         self._differing: Sequence[Span] = ()
+        self._unsure: Sequence[str] = ()
+        self._held: Sequence[str] = ()
         self._due: list[int] = []
         self._asked: Sequence[tuple[str, int]] = ()
         self._ratio = RATIO
@@ -122,6 +125,8 @@ class Session:
             again=again,
             audit=audit,
             differing=self._differing,
+            sure=self._unsure,
+            held=self._held,
             waiting=self.waiting,
             more=more,
         )
@@ -131,6 +136,7 @@ class Session:
 
     def hear(self, message: Message) -> None:
         """Take in what the other side said; durable when this returns. Raises FrameError."""
+        unsendable = 0
         items: Sequence[Sent | Skip] = self._unpack(message.frames)
         head, engine = message.head, self._node.engine
         with writing(engine) as connection:
@@ -142,32 +148,50 @@ class Session:
                 self.taken += taking.take(connection, items)
                 self.mended += mending.mend(connection, self._node.schemas, items)
             self._compare(connection, head)
+            if self.other.is_up:
+                purges.note_held(connection, head.held)
+                unsendable = purges.count_asked(connection, head.again)
+                if unsendable:
+                    log.warning("the centre asks for %d entries that were purged here", unsendable)
             mentions.settle_due(connection, scope_of(connection, self.other).family, self._due)
             self._learn(connection, head)
             if self._said is not None:
                 look_at_own(connection, self._said)
                 peers.note_said(connection, self.other.origin, self._said)
             now_ms = time.time_ns() // 1_000_000
-            self._mark(connection, items, head.have or {}, now_ms)
+            self._mark(connection, items, head, now_ms)
             seen = {
                 "contact_ms": now_ms,
                 "clock_ms": head.clock_ms - now_ms,
                 "waiting": head.waiting,
                 "error": "",
+                "unsendable": unsendable,
             }
             peers.note(connection, self.other.origin, tried_ms=now_ms, **seen)
         self._due = []
         for part in message.parts:
             self._files.keep(part)
         self._asked = head.asked
+        self._unsure = ()
+        self._held = [one for one in head.sure[:SURE_MAX] if self._node.blobs.has(one)]
         self._again = [one for one in head.again if one not in self._given]
         self._plain = self._plain or head.plain
 
-    def begin_audit(self) -> None:
-        """Hold what both sides have of the logs of this node, and of those below it, against each other."""
+    def ask_sure(self) -> bool:
+        """Ask whether the node above has the files of what may be purged here; False when there is nothing to ask."""
+        with reading(self._node.engine) as connection:
+            self._unsure = purging.list_unsure(connection, time.time_ns() // 1_000_000, SURE_MAX)
+        return bool(self._unsure)
+
+    def begin_audit(self) -> bool:
+        """Hold what both sides have of the logs of this node, and of those below it, against each other.
+
+        False when there is nothing to compare.
+        """
         with reading(self._node.engine) as connection:
             family = scope_of(connection, self.other).family
             self._spans = auditing.list_spans(connection, family, self._said or {})
+        return bool(self._spans)
 
     def _compare(self, connection: Connection, head: Head) -> None:
         """Go on with the audit that either side has begun; a post's is answered only of what it may speak of."""
@@ -200,13 +224,11 @@ class Session:
         if self._said is not None:
             self._doubted |= list_doubted(connection, self._said)
 
-    def _mark(self, connection: Connection, items: Sequence[Sent | Skip], said: Have, now_ms: int) -> None:
+    def _mark(self, connection: Connection, items: Sequence[Sent | Skip], head: Head, now_ms: int) -> None:
         """Keep since when the node above has what was collected below it: the other side, or this one."""
-        if self.other.is_up:
-            family = scope_of(connection, self.other).family
-            known = {log: ranges for log, ranges in said.items() if log[0] in family}
-            marks.note(connection, self.other.origin, known, now_ms)
-        elif items:
+        if self.other.is_up and head.have is not None:
+            note_marks(connection, self.other, head.have, now_ms, is_whole=head.is_whole)
+        elif items and not self.other.is_up:
             touched = {taking.log_of(item) for item in items}
             own, _ = logs.own_log(connection)
             chains = logs.read_chains(connection, touched)
@@ -297,6 +319,13 @@ def note_below(connection: Connection, other: Other, head: Head) -> None:
     if head.is_whole:
         direct = {post.origin for post in posts.list_posts(connection) if post.origin}
         peers.note_below(connection, other.origin, head.below, head.former, direct)
+
+
+def note_marks(connection: Connection, other: Other, said: Have, now_ms: int, *, is_whole: bool) -> None:
+    """Keep since when the node above has what was collected at or below this one."""
+    family = scope_of(connection, other).family
+    known = {name: ranges for name, ranges in said.items() if name[0] in family}
+    marks.note(connection, other.origin, known, now_ms, is_whole=is_whole)
 
 
 def look_at_own(connection: Connection, said: Have) -> None:

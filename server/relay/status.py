@@ -10,13 +10,13 @@ from sqlalchemy import Connection, func, select
 
 from server.relay.choosing import count_waiting
 from server.relay.scope import Scope
-from server.store import journal, lost, peers, posts
+from server.store import journal, lost, peers, posts, purges
 from server.store.peers import Peer
 from server.store.tables import fork, wanted
 
 
 def describe(connection: Connection) -> dict[str, Any]:
-    """Return {origin, centre, posts, forks, audit, filesWanted}; centre is None where this node is no post."""
+    """Return {origin, centre, posts, forks, audit, recordsPurged, filesWanted}; centre is None where this node is no post."""
     own = journal.origin(connection)
     known = {one.origin: one for one in peers.list_peers(connection)}
     centre = posts.find_centre(connection)
@@ -43,6 +43,7 @@ def describe(connection: Connection) -> dict[str, Any]:
         ],
         "forks": forks,
         "audit": _audit(connection),
+        "recordsPurged": purges.count_purged(connection),
         "filesWanted": int(connection.execute(select(func.count()).select_from(wanted)).scalar_one()),
     }
 
@@ -75,6 +76,7 @@ def _met(peer: Peer | None) -> dict[str, Any]:
         "sentBytes": peer.sent_bytes if peer else 0,
         "below": list(peer.below) if peer else [],
         "refused": peer.refused if peer else 0,
+        "unsendable": peer.unsendable if peer else 0,
     }
 
 

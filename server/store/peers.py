@@ -26,6 +26,7 @@ NEVER = {
     "received_bytes": 0,
     "sent_bytes": 0,
     "refused": 0,
+    "unsendable": 0,
 }
 
 
@@ -46,6 +47,7 @@ class Peer:
     received_bytes: int
     sent_bytes: int
     refused: int
+    unsendable: int
 
 
 def list_peers(connection: Connection) -> list[Peer]:

@@ -69,7 +69,8 @@ class Peer(SQLModel, table=True):
 
     said: JSON, what it last said that it holds (`sync.logs.list_have`). below: JSON, the posts below it. forms: JSON,
     those it was allowed when it was last spoken to, NULL for all. error: why the last try failed, "" when it did not.
-    clock_ms: how far its clock is ahead. former: as below, of those that left it. refused: entries that it sent and may
+    clock_ms: how far its clock is ahead. former: as below, of those that left it. unsendable: entries that it asked for and
+    that were dropped here. refused: entries that it sent and may
     not write. waiting: records that it had and this node had not. Times since 1970.
     """
 
@@ -87,6 +88,7 @@ class Peer(SQLModel, table=True):
     received_bytes: int = Field(sa_type=BigInteger)
     sent_bytes: int = Field(sa_type=BigInteger)
     refused: int = Field(default=0, sa_type=BigInteger)
+    unsendable: int = Field(default=0, sa_type=BigInteger)
 
 
 class Wanted(SQLModel, table=True):
@@ -130,6 +132,34 @@ class Audit(SQLModel, table=True):
     differing: int = Field(sa_type=BigInteger)
     vanished: int = Field(sa_type=BigInteger)
     mended: int = Field(sa_type=BigInteger)
+
+
+class PurgePolicy(SQLModel, table=True):
+    """After so many days at the centre this node drops the records of a form; without a row never."""
+
+    __tablename__ = "purge_policy"
+    project_id: int = Field(primary_key=True)
+    form_id: str = Field(primary_key=True)
+    after_days: int
+
+
+class Purged(SQLModel, table=True):
+    """An entry whose payload this node has dropped because its centre has it. instance_id: of the record it was of."""
+
+    __tablename__ = "purged"
+    __table_args__ = (Index("purged_instance", "project_id", "form_id", "instance_id"),)
+    position: int = Field(sa_column=rowid())
+    project_id: int
+    form_id: str
+    instance_id: str
+    at_ms: int = Field(sa_type=BigInteger)
+
+
+class HeldFile(SQLModel, table=True):
+    """A file that the centre said to have, of a record that may be dropped here."""
+
+    __tablename__ = "held_file"
+    sha256: str = Field(primary_key=True)
 
 
 class Mark(SQLModel, table=True):

@@ -1,0 +1,226 @@
+"""A post drops what its centre has had for long enough, form by form, and nothing else ever."""
+
+from __future__ import annotations
+
+import time
+
+import commands
+import orjson
+import pytest
+from badlink import BadLink
+from child import chapar
+from conftest import household, serving, state_of
+from relaying import collect, enrolled, has_record, new_node, records_at
+from sqlalchemy import select
+from test_relay_faults import check_all_there, is_in, port_of, restored
+from test_relay_logs import verified
+from test_relay_sessions import centre, post
+
+from server import intake, projection, receiving
+from server.doctor.facts import check_state
+from server.doctor.findings import Level
+from server.receiving import Sender
+from server.relay.client import relay
+from server.relay.purging import DAY_MS, Purged, purge
+from server.relay.status import describe
+from server.setup import PROJECT_ID
+from server.store import purges
+from server.store.engine import reading, writing
+from server.store.tables import journal as entries
+from sync.journal import Kind
+
+__all__ = ["centre", "new_node", "post"]
+
+ON_SQLITE = pytest.mark.parametrize("new_node", ["sqlite"], indirect=True)
+FORM = (PROJECT_ID, "household")
+PHOTO = b"a photo of a shelter"
+
+
+def later_ms(days):
+    return time.time_ns() // 1_000_000 + days * DAY_MS
+
+
+def let_go(post, after_days=7):
+    with writing(post.engine) as connection:
+        purges.set_policy(connection, FORM, after_days)
+
+
+def take_in(node, xml):
+    sender = Sender(None, "", "", "test")
+    intake.record(node.engine, [receiving.examine(PROJECT_ID, xml, [], sender, lambda *_: True)])
+    node.catch_up()
+
+
+def bodies_at(node):
+    query = select(entries.c.body, entries.c.detail).where(
+        entries.c.kind.in_([Kind.SUBMISSION, Kind.ATTACHMENT])
+    )
+    with reading(node.engine) as connection:
+        return [(row.body, row.detail) for row in connection.execute(query)]
+
+
+def is_sound(node):
+    verified(node)
+    with reading(node.engine) as connection:
+        return [one.level for one in check_state(connection, serves=False)] == [Level.FINE]
+
+
+def test_a_record_goes_once_the_centre_has_had_it_and_its_files_for_so_many_days(centre, post):
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        collect(post, "uuid:1", PHOTO)
+        collect(post, "uuid:2")
+        post.catch_up()
+        assert purge(post, later_ms(100)) == Purged()
+        let_go(post)
+        assert purge(post, later_ms(100)) == Purged()
+        relay(post)
+        collect(post, "uuid:3")
+        post.catch_up()
+        assert purge(post, later_ms(6)) == Purged()
+        assert purge(post, later_ms(8), dry_run=True) == Purged(records=1, waiting=1)
+        let_go(post, 0)
+        relay(post)
+        let_go(post)
+        assert purge(post, later_ms(8)) == Purged(records=3, files=1)
+    assert bodies_at(post) == [(None, None)] * 4
+    assert not is_in(post, PHOTO)
+    assert is_in(centre, PHOTO)
+    assert all(has_record(centre, f"uuid:{number}") for number in (1, 2, 3))
+    assert not has_record(post, "uuid:1")
+    assert is_sound(post)
+    before = state_of(post)
+    projection.rebuild(post.engine, post.schemas)
+    assert state_of(post) == before
+    with reading(post.engine) as connection:
+        assert describe(connection)["recordsPurged"] == 3
+
+
+@ON_SQLITE
+def test_what_a_tablet_sends_again_or_edits_after_its_record_went_is_taken_like_any_other(centre, post):
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        collect(post, "uuid:1")
+        relay(post)
+        let_go(post)
+        post.catch_up()
+        assert purge(post, later_ms(8)).records == 1
+        take_in(post, household("uuid:1"))
+        assert not has_record(post, "uuid:1")
+        take_in(post, household("uuid:2", "6", deprecated_id="uuid:1"))
+        assert has_record(post, "uuid:2")
+        relay(post)
+        check_all_there(centre, {"uuid:1"})
+    before = state_of(post)
+    projection.rebuild(post.engine, post.schemas)
+    assert state_of(post) == before
+
+
+@ON_SQLITE
+def test_a_record_about_which_something_is_open_stays(centre, post):
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        collect(post, "uuid:open")
+        take_in(post, household("uuid:left", "6", deprecated_id="uuid:open"))
+        take_in(post, household("uuid:right", "7", deprecated_id="uuid:open"))
+        take_in(post, household("uuid:lacks-a-file", extra="<shelter>0.jpg</shelter>"))
+        relay(post)
+        let_go(post)
+        assert purge(post, later_ms(8)) == Purged()
+    assert all(body for body, _ in bodies_at(post))
+
+
+@ON_SQLITE
+def test_a_payload_that_is_damaged_here_is_not_taken_for_one_that_the_centre_has(centre, post):
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        collect(post, "uuid:1")
+        with writing(post.engine) as connection:
+            one = entries.c.kind == Kind.SUBMISSION
+            connection.execute(entries.update().where(one).values(body=b"damaged"))
+        relay(post)
+        let_go(post)
+        post.catch_up()
+        assert purge(post, later_ms(8)) == Purged()
+
+
+@ON_SQLITE
+def test_cut_off_before_the_end_nothing_or_all_of_a_record_is_gone(centre, post, monkeypatch):
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        collect(post, "uuid:1", PHOTO)
+        let_go(post, 0)
+        post.catch_up()
+        relay(post)
+    before = state_of(post), bodies_at(post)
+
+    def cut_off(*_):
+        raise OSError("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("server.store.purges.add", cut_off)
+        with pytest.raises(OSError, match="cut off"):
+            purge(post, later_ms(8))
+    assert (state_of(post), bodies_at(post)) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(post.blobs, "delete", cut_off)
+        with pytest.raises(OSError, match="cut off"):
+            purge(post, later_ms(8))
+    assert bodies_at(post) == [(None, None)] * 2
+    assert is_sound(post)
+
+
+@ON_SQLITE
+def test_a_centre_set_back_gets_headers_of_what_is_gone_and_both_raise_an_alarm(centre, post, tmp_path):
+    backup = str(tmp_path / "last-week.backup")
+    with BadLink(0) as link:
+        with serving(centre) as url:
+            link.port = port_of(url)
+            enrolled(centre, post, link.url)
+            relay(post)
+            assert chapar(centre.settings, "backup", backup).returncode == 0
+            collect(post, "uuid:gone")
+            relay(post)
+            let_go(post)
+            post.catch_up()
+            assert purge(post, later_ms(8)).records == 1
+            collect(post, "uuid:kept")
+        again = restored(centre.settings, backup, "again")
+        with serving(again) as url:
+            link.port = port_of(url)
+            relay(post)
+            assert purge(post, later_ms(6)) == Purged()
+            relay(post)
+        check_all_there(again, {"uuid:kept"})
+        with reading(again.engine) as connection:
+            assert describe(connection)["audit"]["lost"] == 1
+        again.close()
+    with reading(post.engine) as connection:
+        assert describe(connection)["centre"]["unsendable"] == 1
+
+
+@ON_SQLITE
+def test_the_command_sets_a_policy_and_tells_what_would_go(centre, post):
+    def run(*words):
+        done = commands.run("relay", *words, "--data", str(post.settings.data), "--json")
+        assert done.returncode == 0, done.stderr
+        return orjson.loads(done.stdout)
+
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        collect(post, "uuid:1")
+        relay(post)
+    told = run("purge", "--form", "household", "--after", "7")
+    assert told["policies"] == [{"project": 1, "form": "household", "afterDays": 7}]
+    assert (told["records"], told["dropped"]) == (0, False)
+    post.catch_up()
+    assert purge(post, later_ms(8)).records == 1
+    assert run("where", "household", "uuid:1")["purged"] is True
+    assert run("purge", "--form", "household", "--never")["policies"] == []
+    assert "uuid:1" not in records_at(post)
