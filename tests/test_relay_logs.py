@@ -19,6 +19,7 @@ from relaying import (
 )
 from sqlalchemy import select
 
+from server.relay.scope import OF_FORMS
 from server.relay.taking import take
 from server.store import identity, logs
 from server.store.chain import verify_journal
@@ -123,12 +124,11 @@ def test_each_kind_of_entry_goes_where_it_may_and_nowhere_else(new_node):
         add(post, f"uuid:post-{kind}", kind)
         add(centre, f"uuid:centre-{kind}", kind, post=origin_of(post))
     bring_in_step((post, centre), (other, centre))
-    of_forms = {Kind.PROJECT, Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE, Kind.RECODE}
     own = {f"uuid:post-{kind}" for kind in Kind}
-    downwards = {f"uuid:centre-{kind}" for kind in of_forms}
+    downwards = {f"uuid:centre-{kind}" for kind in OF_FORMS}
     assert records_at(post) == own | downwards | {"uuid:centre-app_user", "uuid:centre-listed"}
     assert records_at(other) == downwards
-    upwards = {f"uuid:post-{kind}" for kind in set(Kind) - of_forms - {Kind.APP_USER, Kind.LISTED}}
+    upwards = {f"uuid:post-{kind}" for kind in set(Kind) - OF_FORMS - {Kind.APP_USER, Kind.LISTED}}
     assert records_at(centre) == upwards | {f"uuid:centre-{kind}" for kind in Kind}
 
 
