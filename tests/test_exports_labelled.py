@@ -14,7 +14,7 @@ import pytest
 from exporting import NASTY, TEXTS, made, publish_sheet, store, unzipped, xml
 
 from server import setup
-from server.exports.options import Format
+from server.exports.options import Format, Profile
 from server.node import Node, open_node
 from server.problems import Problem
 from server.settings import Settings
@@ -95,6 +95,16 @@ def test_a_repeat_has_its_file(node: Node, tmp_path: Path, wanted: Format) -> No
     store(node, xml("labelled", 1, ONE))
     read, _ = tables(node, "labelled", tmp_path, wanted, name="labelled-child")
     assert read.to_dict("records") == [{"age": 4.0, "PARENT_KEY": "uuid:1", "KEY": "uuid:1/child[1]"}]
+
+
+@LABELLED
+def test_what_is_made_of_answers_is_as_wide_as_it_is(node: Node, tmp_path: Path, wanted: Format) -> None:
+    publish_sheet(node, FORM)
+    store(node, xml("labelled", 1, ONE.replace("-7", "9")))
+    read, _ = tables(node, "labelled", tmp_path, wanted, bands="age=5,18", profile=Profile.KOBO)
+    assert (read["age"].tolist(), read["status"].tolist()) == (["5-17"], ["submitted_via_web"])
+    read, _ = tables(node, "labelled", tmp_path, wanted, "labelled-child", profile=Profile.SURVEYCTO)
+    assert read["SET_OF_child"].tolist() == ["uuid:1/child"]
 
 
 def test_stata_gives_back_every_text_exactly(node: Node, tmp_path: Path) -> None:

@@ -252,12 +252,25 @@ def test_surveycto_s_names_and_order(labelled: Node) -> None:
     assert read["instanceID"].tolist() == read["KEY"].tolist() == ["uuid:1", "uuid:2"]
 
 
+def test_surveycto_s_sets_join_a_repeat_to_the_row_around_it(family: Node) -> None:
+    files = zipped_with(family, "family", Options(profile=Profile.SURVEYCTO))
+    own, child, toy = (table(files, f"family{name}.csv") for name in ("", "-child", "-toy"))
+    assert list(own)[-5:] == ["SET-OF-child", "instanceID", "formdef_version", "review_status", "KEY"]
+    assert list(child) == ["age", "SET-OF-toy", "PARENT_KEY", "KEY", "SET-OF-child"]
+    assert set(child["SET-OF-child"]) <= set(own["SET-OF-child"])
+    assert set(toy["SET-OF-toy"]) <= set(child["SET-OF-toy"])
+    assert child["SET-OF-child"].tolist() == [f"{key}/child" for key in child["PARENT_KEY"]]
+
+
 def test_kobo_s_names_order_and_numbers(family: Node) -> None:
     review(family, 2, "approved")
     files = zipped_with(family, "family", Options(profile=Profile.KOBO, split=True))
     own = table(files, "family.csv")
-    assert [name for name in own if name in {"street", "_place_latitude", "needs", "needs/food"}] == [
+    assert [
+        name for name in own if name in {"street", "place", "_place_latitude", "needs", "needs/food"}
+    ] == [
         "street",
+        "place",
         "_place_latitude",
         "needs",
         "needs/food",
@@ -267,8 +280,11 @@ def test_kobo_s_names_order_and_numbers(family: Node) -> None:
     assert own["_uuid"].tolist() == ["1", "2", "3"]
     assert own["_index"].tolist() == ["1", "2", "3"]
     assert own["_validation_status"].tolist() == ["", "validation_status_approved", ""]
-    store(family, xml("family", 4, "<people><child><toy><what>kite</what></toy></child></people>"))
+    kite = "<people><child><toy><what>kite</what></toy></child></people>"
+    store(family, xml("family", 4, f"<home><place>34.5 62 960.5 4</place></home>{kite}"))
     files = zipped_with(family, "family", Options(profile=Profile.KOBO))
+    placed = table(files, "family.csv").iloc[-1]
+    assert (placed["place"], placed["_place_precision"]) == ("34.5 62 960.5 4", "4")
     toys = table(files, "family-toy.csv")
     assert toys["_index"].tolist() == ["1", "2", "3", "4"]
     assert toys["_parent_table_name"].tolist() == ["family-child"] * 4

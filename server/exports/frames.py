@@ -67,21 +67,28 @@ def watch(spool: Spool, options: Options) -> None:
 def frame(spool: Spool, options: Options, language: str) -> Frame:
     """Return a table in the shape that the options ask for. language: of labels."""
     found = [shaped for seen in spool.seen for shaped in _columns(seen, options, language)]
-    found = PROFILES[options.profile](found)
+    found = PROFILES[options.profile](spool.table, found)
     shaped = tuple(one for one, _, _ in found)
     if options.tells_labels:
         titles = unlike(one.told(language) if one.column else one.title for one in shaped)
         shaped = tuple(replace(one, title=title) for one, title in zip(shaped, titles, strict=True))
     pages = spool.pages
-    turns = [(one.source, turn) for one, _, turn in found]
-    if turns != [(place, None) for place in range(len(spool.seen))]:
+    known = tuple(seen for _, seen, _ in found)
+    turns = [(one.source, one.span, turn) for one, _, turn in found]
+    if turns != [(place, 1, None) for place in range(len(spool.seen))]:
         status = next((seen.variable.source for seen in spool.seen if seen.variable.title == "Status"), None)
         pages = partial(_shaped, spool.pages, turns, status)
+        if options.format.is_labelled:
+            known = tuple(
+                Seen(one) if turn or one.span > 1 else seen
+                for one, seen, turn in zip(shaped, known, (turn for *_, turn in turns), strict=True)
+            )
+            _measure(pages, [(place, seen) for place, seen in enumerate(known) if seen not in spool.seen])
     return Frame(
         name=spool.name,
         variables=shaped,
         rows=spool.rows,
-        seen=tuple(seen for _, seen, _ in found),
+        seen=known,
         language=language,
         heads=tuple([[one.title for one in shaped], [tag(one) for one in shaped]][: 1 + options.hxl]),
         pages=pages,
@@ -107,11 +114,33 @@ def _columns(seen: Seen, options: Options, language: str) -> Iterator[Shaped]:
         yield replace(one, title=f"{one.title}-{SOLAR}", kind=Kind.TEXT, part=SOLAR), seen, solar
 
 
+def _measure(pages: Callable[[], Iterator[list[Row]]], made: Sequence[tuple[int, Seen]]) -> None:
+    """Have the columns that are made of others looked at: formats with room for so many bytes would cut them."""
+    for rows in pages() if made else ():
+        columns = list(zip(*rows, strict=True))
+        for place, seen in made:
+            seen.measure(columns[place])
+            if seen.variable.is_single:
+                seen.answer(columns[place])
+
+
 def _shaped(
-    pages: Callable[[], Iterator[list[Row]]], turns: Sequence[tuple[int, Turn | None]], status: int | None
+    pages: Callable[[], Iterator[list[Row]]],
+    turns: Sequence[tuple[int, int, Turn | None]],
+    status: int | None,
 ) -> Iterator[list[Row]]:
     for rows in pages():
         columns: list[Cells] = list(zip(*rows, strict=True))
         sealed = [""] * len(rows) if status is None else columns[status]
-        shaped = [turn(columns[source], sealed) if turn else columns[source] for source, turn in turns]
+        sources = (
+            columns[source] if span == 1 else _joined(columns[source : source + span])
+            for source, span, _ in turns
+        )
+        shaped = [
+            turn(cells, sealed) if turn else cells for cells, (*_, turn) in zip(sources, turns, strict=True)
+        ]
         yield list(map(list, zip(*shaped, strict=True)))
+
+
+def _joined(columns: Sequence[Cells]) -> Cells:
+    return [" ".join(filter(None, cells)) for cells in zip(*columns, strict=True)]

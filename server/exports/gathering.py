@@ -90,7 +90,11 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
     media = media or scope.options.format is Format.MEDIA
     spools = [
         Spool(
-            folder, variables(table, _numbers(table) if is_numbered else {}), scope.name(table), is_csv=is_csv
+            folder,
+            table,
+            variables(table, _numbers(table) if is_numbered else {}),
+            scope.name(table),
+            is_csv=is_csv,
         )
         for table in scope.tables
     ]

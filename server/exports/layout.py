@@ -67,13 +67,14 @@ class Column:
 class Table:
     """One table. repeat: its identity, `FORM` for the form itself. suffix: between the form's ID and `.csv`.
 
-    name: of the repeat, "" for the form itself.
+    name: of the repeat, "" for the form itself. inner: the repeats right inside it, by suffix without its dash.
     """
 
     repeat: int
     columns: tuple[Column, ...]
     suffix: str = ""
     name: str = ""
+    inner: tuple[str, ...] = ()
 
     @property
     def width(self) -> int:
@@ -207,11 +208,13 @@ def _tables(
             asked.setdefault(found[field.path], []).append(field)
     columns: dict[int, dict[int, Column]] = {FORM: {}}
     names: dict[int, str] = {}
+    inner: dict[int, dict[int, None]] = {}
     for schema, found in newest_first if options.deleted_fields else newest_first[:1]:
         for node, repeats in _places(schema.children, ()):
             one, around = found[node.path], repeats[-1] if repeats else ""
             if isinstance(node, Repeat):
                 columns.setdefault(one, {})
+                inner.setdefault(found[around] if around else FORM, {})[one] = None
                 names.setdefault(one, node.name)
             elif one not in hidden:
                 path = node.path.removeprefix(f"{around}/").replace("/", "-")
@@ -220,7 +223,13 @@ def _tables(
                 own.setdefault(one, Column(one, title, tuple(asked[one]), _is_point(asked[one])))
     suffixes = _suffixes(names)
     return tuple(
-        Table(repeat, _unlike(own.values()), suffixes.get(repeat, ""), names.get(repeat, ""))
+        Table(
+            repeat,
+            _unlike(own.values()),
+            suffixes.get(repeat, ""),
+            names.get(repeat, ""),
+            tuple(suffixes[one].removeprefix("-") for one in inner.get(repeat, ())),
+        )
         for repeat, own in columns.items()
     )
 

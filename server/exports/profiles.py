@@ -1,14 +1,15 @@
 """Other systems' columns: their names and order for what no question asks. Pure.
 
-Source: SurveyCTO's documentation of exported data; KoboToolbox's formpack, with comma and without merging geopoints.
+Source: SurveyCTO's documentation of exported data, and ODK Briefcase, whose `SET-OF-` columns it has; KoboToolbox's
+formpack, with comma.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from server.exports.layout import POINT_PARTS, ROOT_AFTER
+from server.exports.layout import POINT_PARTS, ROOT_AFTER, Table
 from server.exports.options import Profile
 from server.exports.rows import Row
 from server.exports.spool import Cells, Seen
@@ -60,22 +61,26 @@ class Numbering:
                     row += (number, around, above, record, uuid)
 
 
-def surveycto(columns: list[Shaped]) -> list[Shaped]:
-    """Return SurveyCTO's columns: SubmissionDate, the questions, instanceID, formdef_version, review_status, keys."""
+def surveycto(table: Table, columns: list[Shaped]) -> list[Shaped]:
+    """Return SurveyCTO's columns: SubmissionDate, the questions, the sets of rows inside, instanceID, formdef_version,
+    review_status, keys, and in a repeat the set that the row is in.
+    """
     by_title = {one.title: (one, seen, turn) for one, seen, turn in columns}
-    found = _asked(columns)
+    found = [*_asked(columns), *(_set_of(name, by_title["KEY"]) for name in table.inner)]
     if "SubmissionDate" in by_title:
         dates = [shaped for shaped in columns if shaped[0].title.startswith("SubmissionDate")]
         found = [*dates, *found]
         named = {"KEY": "instanceID", "FormVersion": "formdef_version", "ReviewState": "review_status"}
         found += [_named(by_title[title], other) for title, other in named.items()]
-    return [*found, *(by_title[title] for title in ("PARENT_KEY", "KEY") if title in by_title)]
+        return [*found, by_title["KEY"]]
+    parent = by_title["PARENT_KEY"]
+    return [*found, parent, by_title["KEY"], _set_of(table.suffix.removeprefix("-"), parent)]
 
 
-def kobo(columns: list[Shaped]) -> list[Shaped]:
-    """Return Kobo's columns: the questions, then what begins with an underscore."""
+def kobo(_: Table, columns: list[Shaped]) -> list[Shaped]:
+    """Return Kobo's columns: the questions, a place whole and in parts, then what begins with an underscore."""
     by_title = {one.title: (one, seen, turn) for one, seen, turn in columns}
-    found = [_point(shaped) if shaped[0].part in POINTS else shaped for shaped in _asked(columns)]
+    found = [other for shaped in _asked(columns) for other in _point(shaped)]
     if "SubmissionDate" not in by_title:
         return [*found, *(by_title[title] for title in REPEAT_NUMBERS)]
     return [
@@ -103,8 +108,8 @@ def kobo(columns: list[Shaped]) -> list[Shaped]:
     ]
 
 
-PROFILES: dict[Profile, Callable[[list[Shaped]], list[Shaped]]] = {
-    Profile.ODK: lambda columns: columns,
+PROFILES: dict[Profile, Callable[[Table, list[Shaped]], list[Shaped]]] = {
+    Profile.ODK: lambda _, columns: columns,
     Profile.SURVEYCTO: surveycto,
     Profile.KOBO: kobo,
 }
@@ -123,9 +128,22 @@ def _named(shaped: Shaped, title: str, turn: Turn | None = None, kind: Kind | No
     return replace(one, title=title, kind=kind or one.kind), seen, turn or own
 
 
-def _point(shaped: Shaped) -> Shaped:
-    one = shaped[0]
-    return _named(shaped, f"_{one.title.removesuffix(f'-{one.part}')}_{POINTS[one.part]}")
+def _set_of(name: str, key: Shaped) -> Shaped:
+    """A column that the row around and the rows of a repeat have in common."""
+    one, seen, _ = _named(key, f"SET-OF-{name}")
+    one = replace(one, meaning="names the rows of a repeat that are in one row around them")
+    return one, seen, lambda cells, _: (f"{cell}/{name}" for cell in cells)
+
+
+def _point(shaped: Shaped) -> Iterator[Shaped]:
+    one, seen, turn = shaped
+    if one.part not in POINTS:
+        yield shaped
+        return
+    whole = one.title.removesuffix(f"-{one.part}")
+    if one.part == POINT_PARTS[0]:
+        yield replace(one, title=whole, kind=Kind.TEXT, part="", span=len(POINT_PARTS)), seen, turn
+    yield _named(shaped, f"_{whole}_{POINTS[one.part]}")
 
 
 def _blank(cells: Cells, _: Cells) -> Iterable[str]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from server.exports.layout import Table
 from server.exports.rows import Row, csv_bytes
 from server.exports.variables import Kind, Variable
 
@@ -70,12 +71,15 @@ class Seen:
 
 
 class Spool:
-    """One table's rows, of these columns. watches: what is to be known of which column; see `Seen`.
+    """One table's rows, of its columns as read. watches: what is to be known of which column; see `Seen`.
 
     is_csv: the rows are kept as CSV at once, for whoever needs nothing else of them.
     """
 
-    def __init__(self, folder: Path, columns: Sequence[Variable], name: str, *, is_csv: bool) -> None:
+    def __init__(
+        self, folder: Path, table: Table, columns: Sequence[Variable], name: str, *, is_csv: bool
+    ) -> None:
+        self.table = table
         self.name = name
         self.is_csv = is_csv
         self.rows = 0

@@ -55,7 +55,7 @@ MEANINGS: Mapping[str, tuple[Kind, str]] = MappingProxyType(
 class Variable:
     """One column. source: its place in a row as read. part: of a point, or the choice of a split select_multiple.
 
-    meaning: of a column that no form asks for.
+    span: how many cells as read it joins, with a blank between. meaning: of a column that no form asks for.
     """
 
     title: str
@@ -64,6 +64,7 @@ class Variable:
     column: Column | None = None
     part: str = ""
     meaning: str = ""
+    span: int = 1
 
     @property
     def field(self) -> Field | None:
