@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,30 @@ def test_pandas_reads_back_every_text_exactly(node: Node, tmp_path: Path) -> Non
     exported(node, "texts", tmp_path)
     read = pd.read_csv(tmp_path / "texts.csv", dtype=str, keep_default_na=False)
     assert read["words"].tolist() == NASTY
+
+
+def test_r_reads_back_every_text_exactly(node: Node, tmp_path: Path) -> None:
+    """As `readr::read_csv(file, na = "", trim_ws = FALSE)` reads: quotes begin a cell and are doubled in it, no other
+    sign is special, lines end in LF. Its own default takes the text NA for missing.
+    """
+    cell = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\n]*))([,\n])')
+    publish_sheet(node, TEXTS)
+    escaped = [escape(text, {"\r": "&#13;"}) for text in NASTY]
+    store(node, *(xml("texts", place, f"<words>{text}</words>") for place, text in enumerate(escaped)))
+    exported(node, "texts", tmp_path)
+    content = (tmp_path / "texts.csv").read_bytes().decode()
+    rows: list[list[str]] = [[]]
+    end = 0
+    while end < len(content):
+        found = cell.match(content, end)
+        assert found, content[end : end + 40]
+        rows[-1].append((found[1] or "").replace('""', '"') or found[2] or "")
+        end = found.end()
+        if found[3] == "\n":
+            rows.append([])
+    head, *body, rest = rows
+    assert [row[head.index("words")] for row in body] == NASTY
+    assert ({len(row) for row in body}, rest) == ({len(head)}, [])
 
 
 def test_fields_of_older_versions_follow_those_of_the_newest(node: Node, tmp_path: Path) -> None:
