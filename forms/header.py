@@ -32,10 +32,8 @@ class Header:
 
 def read_header(data: bytes) -> Header:
     """Return the header of an instance. Raises InstanceError when it is no instance of any form."""
-    glance = _Glance(data)
-    if glance.is_enough:
-        return _header(glance.namespace, glance.attributes, glance.identity)
-    return header_of(xml.parse(data))
+    glance = _glance(data)
+    return _header(*glance) if glance else header_of(xml.parse(data))
 
 
 def header_of(root: etree._Element) -> Header:
@@ -67,64 +65,67 @@ def _identity(root: etree._Element) -> dict[str, str]:
     return {}
 
 
-class _Glance:
-    """The header of an instance as tablets send it, without a tree, in a third of the time.
+def _glance(data: bytes) -> tuple[str, dict[str, str], dict[str, str]] | None:
+    """The root's namespace and attributes and what stands in `meta`, as tablets send them, without a tree.
 
-    Expat checks the whole and reports only the root and `meta`, which ends just before the root does. is_enough: False
-    for anything else (other encodings, a document type, what is not well-formed): `xml.parse` has to say what it is.
+    Expat checks the whole, in half of the time. None for anything else (other encodings, comments, a document type,
+    what is not well-formed): `xml.parse` has to say what it is.
     """
+    meta = _meta(data)
+    if not meta or data.count(b"<") > GLANCE_TAGS_MAX or not xml.is_utf8(data):
+        return None
+    root: list[tuple[str, dict[str, str]]] = []
+    whole = expat.ParserCreate(namespace_separator=" ")
 
-    def __init__(self, data: bytes) -> None:
-        self.namespace = ""
-        self.attributes: dict[str, str] = {}
-        self.identity: dict[str, str] = {}
-        self.is_enough = False
-        self._depth = 0
-        self._text: list[str] = []
-        start = _start_of_meta(data)
-        if start < 0 or data.count(b"<") > GLANCE_TAGS_MAX or not xml.is_utf8(data):
-            return
-        parser = self._parser = expat.ParserCreate(namespace_separator=" ")
-        parser.StartElementHandler = self._open_root
-        parser.StartDoctypeDeclHandler = self._give_up
-        try:
-            parser.Parse(data[:start], False)
-            parser.StartElementHandler, parser.EndElementHandler = self._open, self._close
-            parser.CharacterDataHandler = self._text.append
-            parser.Parse(data[start:], True)
-        except (expat.ExpatError, _NotThisWayError):
-            return
-        self.is_enough = self._depth == -1
+    def open_root(name: str, attributes: dict[str, str]) -> None:
+        root.append((name.rpartition(" ")[0], attributes))
+        whole.StartElementHandler = None
 
-    def _open_root(self, name: str, attributes: dict[str, str]) -> None:
-        self.namespace, self.attributes = name.rpartition(" ")[0], attributes
-        self._parser.StartElementHandler = None
-
-    def _open(self, name: str, _attributes: dict[str, str]) -> None:
-        self._depth += 1
-        if self._depth == 1 and (name.rpartition(" ")[2] != "meta" or self.identity):
-            raise _NotThisWayError
-        if self._depth == 2:
-            self._text.clear()
-        elif self._depth == 3:
-            self._parser.CharacterDataHandler = None
-
-    def _close(self, name: str) -> None:
-        if self._depth == 2:
-            self.identity[name.rpartition(" ")[2]] = "".join(self._text).strip()
-            self._parser.CharacterDataHandler = self._text.append
-        self._depth -= 1
-
-    def _give_up(self, *_: object) -> None:
+    def give_up(*_: object) -> None:
         raise _NotThisWayError
+
+    whole.StartElementHandler = open_root
+    # In these a tag may be no tag.
+    whole.StartCdataSectionHandler = whole.StartDoctypeDeclHandler = give_up
+    whole.CommentHandler = whole.ProcessingInstructionHandler = give_up
+    try:
+        whole.Parse(data, True)
+        return (*root[0], _texts(meta))
+    except (expat.ExpatError, _NotThisWayError):
+        return None
 
 
 class _NotThisWayError(Exception):
     """A tree is needed."""
 
 
-def _start_of_meta(data: bytes) -> int:
-    """Where the element begins whose end is the last but one, if it is called `meta`; else -1."""
-    end = data.rfind(b"</", 0, max(data.rfind(b"</"), 0))
-    name = data[end + 2 : data.find(b">", end)].strip() if end >= 0 else b""
-    return data.rfind(b"<" + name, 0, end) if name.rpartition(b":")[2] == b"meta" else -1
+def _texts(element: bytes) -> dict[str, str]:
+    """The texts of an element's children, by name. Raises ExpatError when this is no whole element."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    parser = expat.ParserCreate()
+
+    def open_(name: str, _attributes: dict[str, str]) -> None:
+        names.append(name.rpartition(":")[2])
+        if len(names) == 2:
+            found[names[1]] = ""
+
+    def add(text: str) -> None:
+        if len(names) == 2:
+            found[names[1]] += text
+
+    parser.StartElementHandler, parser.CharacterDataHandler = open_, add
+    parser.EndElementHandler = lambda _: names.pop()
+    parser.Parse(element, True)
+    return {name: text.strip() for name, text in found.items()}
+
+
+def _meta(data: bytes) -> bytes:
+    """The element that ends just before the root does, if it is called `meta`; else nothing."""
+    last = data.rfind(b"</")
+    end = data.rfind(b"</", 0, max(last, 0))
+    after = data.find(b">", end) + 1
+    name = data[end + 2 : after - 1].strip()
+    if end < 0 or name.rpartition(b":")[2] != b"meta" or data[after:last].strip():
+        return b""
+    return data[data.rfind(b"<" + name, 0, end) : after]
