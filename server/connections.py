@@ -7,7 +7,7 @@ import heapq
 import resource
 import socket
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -21,6 +21,40 @@ OTHER_FILES_MIN = 0.5
 EVICTED = 0.05
 """How many connections are closed at once when there are too many."""
 UNANSWERED_MS_MAX = 120_000
+HELD_BYTES_MAX = 16_384
+
+
+class OneWrite:
+    """A transport that sends what is written in one turn of the loop as one.
+
+    uvicorn writes head and body apart: two packets, each a system call that wakes the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Send soon."""
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held += data
+        if len(self._held) > HELD_BYTES_MAX:  # who streams must hear when the other side does not follow
+            self._send()
+
+    def close(self) -> None:
+        """Send, then close."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        held, self._held = self._held, b""
+        if held and not self._transport.is_closing():
+            self._transport.write(held)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -38,7 +72,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the client."""
-        super().connection_made(transport)
+        super().connection_made(OneWrite(transport, self.loop))  # type: ignore[arg-type]
         self.ends_at = self.loop.time() + self.patience_s
         self._look_task = self.loop.call_at(self.ends_at, self._look)
         if len(self.connections) > connections_max():
