@@ -44,7 +44,7 @@ from server.store import (
 from server.store.arrival_rows import NewRevision
 from server.store.arrivals import Sources
 from server.store.dialect import insert_earliest, insert_ignore
-from server.store.engine import reading, writing
+from server.store.engine import deriving, reading
 from server.store.journal import Record
 from server.store.submissions import FormKey
 from server.store.tables import STATE, cleaning_entry, comment
@@ -84,7 +84,7 @@ def catch_up(engine: Engine, schemas: forms.Schemas, until: int | None = None) -
 
 def rebuild(engine: Engine, schemas: forms.Schemas) -> None:
     """Drop all derived state and derive it again from the journal."""
-    with writing(engine) as connection:
+    with deriving(engine) as connection:
         for table in STATE:
             connection.execute(delete(table))
     catch_up(engine, schemas)
@@ -127,7 +127,7 @@ def join(engine: Engine, schemas: forms.Schemas) -> bool:
             changes = []
             frames = "".join(traceback.format_tb(error.__traceback__))
             log.error("a submission could not be joined (%s)\n%s", type(error).__name__, frames)
-    with writing(engine) as connection:
+    with deriving(engine) as connection:
         if arrivals.take_up(connection, waiting):
             for change in changes:
                 change(connection)
@@ -142,14 +142,14 @@ def _ask_again(connection: Connection, engine: Engine, schemas: forms.Schemas) -
     sources = _sources(connection, schemas)
     checker = Checker(sources.line(place[1]), partial(sources.logic, place[1]))
     reached, page, rows = findings.next_page(connection, place[1], place[2], checker)
-    with writing(engine) as writer:
+    with deriving(engine) as writer:
         findings.turn_page(writer, place, reached, page, rows)
     return True
 
 
 def join_by_lists(engine: Engine, schemas: forms.Schemas, digests: Collection[str]) -> None:
     """Derive again what was joined by forms that read lists of these SHA-256, whose bytes are here only now."""
-    with writing(engine) as connection:
+    with deriving(engine) as connection:
         position = journal.cursor(connection, CURSOR)
         for form in forms.list_reading(connection, digests):
             _look_up_again(connection, schemas, form, position)
@@ -176,7 +176,7 @@ def _project(engine: Engine, schemas: forms.Schemas, seen: int, limit: int) -> i
             return None
         changes = _prepare(connection, schemas, records)
     position = records[-1].position
-    with writing(engine) as connection:
+    with deriving(engine) as connection:
         if journal.advance(connection, CURSOR, seen, position):
             for change in changes:
                 change(connection)
@@ -190,7 +190,7 @@ def _set_aside(engine: Engine, seen: int, error: Exception) -> int:
     reason = f"It could not be taken into the tables ({type(error).__name__}). Its bytes are kept."
     frames = "".join(traceback.format_tb(error.__traceback__))
     log.error("entry %d, %s: %s\n%s", record.position, record.kind, reason, frames)
-    with writing(engine) as connection:
+    with deriving(engine) as connection:
         if journal.advance(connection, CURSOR, seen, record.position):
             quarantine.set_aside(connection, record, reason)
     return record.position

@@ -121,9 +121,37 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
     Errors of the driver come out as SQLAlchemy's. When SQLite's files failed, every connection is opened again.
     """
+    with _connected(engine) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def deriving(engine: Engine) -> Iterator[Connection]:
+    """The same for what can be derived again: it is durable with the next transaction that is, and never in part.
+
+    Sources: SQLite's `PRAGMA synchronous`, of a log in order; PostgreSQL's asynchronous commit.
+    """
+    with _connected(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            with connection.begin():
+                connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
+                yield connection
+            return
+        cursor = connection.connection.cursor()
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        try:
+            with connection.begin():
+                yield connection
+        finally:
+            cursor.execute("PRAGMA synchronous=FULL")
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
+    """A connection that will write."""
     driver = engine.dialect.loaded_dbapi
     try:
-        with engine.connect().execution_options(chapar_writes=True) as connection, connection.begin():
+        with engine.connect().execution_options(chapar_writes=True) as connection:
             yield connection
     except (DBAPIError, driver.Error) as error:
         known = error if isinstance(error, DBAPIError) else _wrapped(engine, error)
