@@ -10,9 +10,12 @@ import logging
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import islice
+from typing import Self
 
 from sqlalchemy import Connection, Engine
 
@@ -21,7 +24,7 @@ from server.store import dropping, form_states, journal
 from server.store.blobs import Blobs
 from server.store.engine import writing
 from server.store.troubles import Trouble, is_passing
-from sync.journal import Fact
+from sync import journal as journal_entries
 
 CLOSED = "The form is closed. Open it, and the record is taken up."
 BATCH_MAX = 256
@@ -53,7 +56,25 @@ class BlobGoneError(Exception):
     """A file was deleted, because the record it was known from was erased, while this one came in: send it again."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """An arrival and the facts that it is, hashed before it waits: the writer's time is short, and everybody's."""
+
+    arrival: Arrival
+    facts: list[journal_entries.Hashed]
+
+    @classmethod
+    def of(cls, arrival: Arrival) -> Self:
+        """Hash an arrival."""
+        return cls(arrival, list(map(journal_entries.hashed, facts_of(arrival))))
+
+
 def record(engine: Engine, arrivals: Sequence[Arrival], blobs: Blobs | None = None) -> list[Outcome]:
+    """Commit the arrivals as `commit` does."""
+    return commit(engine, list(map(Hashed.of, arrivals)), blobs)
+
+
+def commit(engine: Engine, arrivals: Sequence[Hashed], blobs: Blobs | None = None) -> list[Outcome]:
     """Commit the arrivals in one transaction; durable when this returns. What is new of a closed form waits.
 
     blobs: where their files were put; None when they bring none that is new. Raises BlobGoneError. Tried again for
@@ -62,7 +83,7 @@ def record(engine: Engine, arrivals: Sequence[Arrival], blobs: Blobs | None = No
     ends, pause_s = time.monotonic() + RETRY_S, 0.05
     while True:
         try:
-            return _record_once(engine, arrivals, blobs)
+            return _commit_once(engine, arrivals, blobs)
         except Exception as error:
             if not is_passing(error) or time.monotonic() > ends:
                 raise
@@ -70,26 +91,22 @@ def record(engine: Engine, arrivals: Sequence[Arrival], blobs: Blobs | None = No
         pause_s = min(pause_s * 2, PAUSE_S_MAX)
 
 
-def _record_once(engine: Engine, arrivals: Sequence[Arrival], blobs: Blobs | None) -> list[Outcome]:
+def _commit_once(engine: Engine, arrivals: Sequence[Hashed], blobs: Blobs | None) -> list[Outcome]:
     arrivals = list(arrivals)
-    facts = [facts_of(arrival) for arrival in arrivals]
     with writing(engine) as connection:
         journal.lock(connection)  # from here on nobody closes or opens a form, or deletes a blob
-        for index in _of_closed_forms(connection, arrivals, facts):
-            arrivals[index] = replace(arrivals[index], reason=CLOSED)
-            facts[index] = facts_of(arrivals[index])
+        for index in _of_closed_forms(connection, arrivals):
+            arrivals[index] = Hashed.of(replace(arrivals[index].arrival, reason=CLOSED))
         if blobs:
-            files = {file.sha256 for arrival in arrivals for file in arrival.files}
+            files = {file.sha256 for one in arrivals for file in one.arrival.files}
             if not all(map(blobs.has, dropping.list_dropped_blobs(connection, files))):
                 raise BlobGoneError
-        places = journal.append(connection, [fact for some in facts for fact in some])
-    outcomes: list[Outcome] = []
-    start = 0
-    for arrival, some in zip(arrivals, facts, strict=True):
-        new = any(place is not None for place in places[start : start + len(some)])
-        start += len(some)
-        outcomes.append(outcome_of(arrival, is_new=new))
-    return outcomes
+        places = iter(journal.append_hashed(connection, [fact for one in arrivals for fact in one.facts]))
+    given = [list(islice(places, len(one.facts))) for one in arrivals]
+    return [
+        outcome_of(one.arrival, is_new=any(place is not None for place in some))
+        for one, some in zip(arrivals, given, strict=True)
+    ]
 
 
 def outcome_of(arrival: Arrival, *, is_new: bool) -> Outcome:
@@ -108,7 +125,8 @@ class Writer:
         self._engine = engine
         self._blobs = blobs
         self._deliver = deliver
-        self._waiting: queue.SimpleQueue[tuple[Arrival, object] | None] = queue.SimpleQueue()
+        self._waiting: deque[tuple[Hashed, object]] = deque()
+        self._goes_on: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._queue_max = queue_max
         self._bytes = 0
         self._trouble = Trouble(log, "arrivals cannot be committed")
@@ -118,16 +136,20 @@ class Writer:
         self._thread.start()
 
     def submit(self, arrival: Arrival, ticket: object) -> None:
-        """Queue an arrival. Raises QueueFullError."""
-        if self._bytes > QUEUED_BYTES_MAX or self._waiting.qsize() >= self._queue_max:
+        """Queue an arrival; `wake` must follow. Raises QueueFullError."""
+        if self._bytes > QUEUED_BYTES_MAX or len(self._waiting) >= self._queue_max:
             raise QueueFullError
-        self._waiting.put((arrival, ticket))
+        self._waiting.append((Hashed.of(arrival), ticket))
         self._bytes += len(arrival.xml)  # only a bound: two threads may lose a count, a commit sets it right
+
+    def wake(self) -> None:
+        """Have what was queued committed."""
+        self._goes_on.put(True)
 
     @property
     def waiting(self) -> int:
         """How many arrivals wait."""
-        return self._waiting.qsize()
+        return len(self._waiting)
 
     @property
     def waiting_bytes(self) -> int:
@@ -142,40 +164,33 @@ class Writer:
 
     def close(self) -> None:
         """Commit what waits, then stop."""
-        self._waiting.put(None)
+        self._goes_on.put(False)
         self._thread.join()
 
     def _run(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            batch = [first]
-            stop = False
-            while len(batch) < BATCH_MAX and not stop and not self._waiting.empty():
-                following = self._waiting.get_nowait()
-                if following is None:
-                    stop = True
-                else:
-                    batch.append(following)
-            self._commit(batch)
-            if stop:
-                return
+        goes_on = True
+        while goes_on:
+            goes_on = self._goes_on.get()
+            while self._waiting:
+                self._commit([self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))])
 
-    def _commit(self, batch: list[tuple[Arrival, object]]) -> None:
+    def _commit(self, batch: Sequence[tuple[Hashed, object]]) -> None:
         self._began_s = began_s = time.monotonic()
         outcomes = self._record([arrival for arrival, _ in batch])
         self._began_s, self.commit_s = None, time.monotonic() - began_s
-        if self._waiting.empty():
-            self._bytes = 0
+        if self._waiting:
+            self._bytes -= sum(len(one.arrival.xml) for one, _ in batch)
         else:
-            self._bytes -= sum(len(arrival.xml) for arrival, _ in batch)
+            self._bytes = 0
         self._deliver([(ticket, outcome) for (_, ticket), outcome in zip(batch, outcomes, strict=True)])
 
-    def _record(self, arrivals: Sequence[Arrival]) -> Sequence[Outcome | Exception]:
+    def _record(self, arrivals: Sequence[Hashed]) -> Sequence[Outcome | Exception]:
         """Commit together or, where that fails, each by itself: a disk too full for one may take the others.
 
         Whatever failed is not acknowledged, and the writer lives on.
         """
         try:
-            return record(self._engine, arrivals, self._blobs)
+            return commit(self._engine, arrivals, self._blobs)
         except Exception as error:  # noqa: BLE001
             self._trouble.say(error)
             if len(arrivals) == 1 or is_passing(error):
@@ -183,15 +198,15 @@ class Writer:
             return [outcome for arrival in arrivals for outcome in self._record([arrival])]
 
 
-def _of_closed_forms(
-    connection: Connection, arrivals: Sequence[Arrival], facts: Sequence[Sequence[Fact]]
-) -> list[int]:
+def _of_closed_forms(connection: Connection, arrivals: Sequence[Hashed]) -> list[int]:
     """Return which arrivals are of a closed form; what repeats a stored record, or brings files for it, is not."""
     closed = form_states.list_closed(connection)
+    if not closed:
+        return []
     keys = {
-        index: some[0].key
-        for index, (arrival, some) in enumerate(zip(arrivals, facts, strict=True))
-        if (arrival.project_id, arrival.header.form_id) in closed and not arrival.reason
+        index: one.facts[0][0].key
+        for index, one in enumerate(arrivals)
+        if (one.arrival.project_id, one.arrival.header.form_id) in closed and not one.arrival.reason
     }
     stored = journal.list_known(connection, [key for key in keys.values() if key])
     return [index for index, key in keys.items() if key not in stored]

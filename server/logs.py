@@ -12,6 +12,7 @@ import secrets
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from itertools import count
 from types import TracebackType
 from typing import Any
 
@@ -26,11 +27,15 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the request at hand; "" outside one. Threads that an endpoint runs in inherit it."""
 
 
+_PROCESS = secrets.token_hex(4)
+_numbers = count(1)
+
+
 def choose_request_id(given: bytes | None) -> str:
     """Return the ID that a client or proxy gave, when it can stand in a log, else a new one."""
     if given is not None and SANE_ID.fullmatch(given):
         return given.decode("ascii")
-    return secrets.token_hex(8)
+    return f"{_PROCESS}{next(_numbers):08x}"
 
 
 class Formatter(logging.Formatter):

@@ -56,6 +56,10 @@ class Fact:
     form_id: str = ""
 
 
+Hashed = tuple[Fact, bytes]
+"""A fact and the SHA-256 of its payload."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """Where a node's own log ends: the last sequence number, hash and stamp given."""
@@ -91,11 +95,20 @@ class BrokenChainError(Exception):
 
 def seal(head: Head, facts: Iterable[Fact], stamps: Iterator[int]) -> Iterator[Entry]:
     """Yield the entries that follow `head`, one for each fact. `stamps` rise strictly."""
+    return seal_hashed(head, map(hashed, facts), stamps)
+
+
+def hashed(fact: Fact) -> Hashed:
+    """Return the fact and the hash of its payload."""
+    return fact, hash_payload(fact.detail, fact.body)
+
+
+def seal_hashed(head: Head, facts: Iterable[Hashed], stamps: Iterator[int]) -> Iterator[Entry]:
+    """Do what `seal` does, for facts whose payload is hashed already."""
     previous, seq = head.hash, head.seq
-    for fact in facts:
+    for fact, payload_hash in facts:
         seq += 1
         stamp = next(stamps)
-        payload_hash = hash_payload(fact.detail, fact.body)
         digest = hash_header(head.origin, head.epoch, seq, previous, fact.kind, stamp, payload_hash)
         yield Entry(head.origin, head.epoch, seq, previous, digest, stamp, payload_hash, fact)
         previous = digest

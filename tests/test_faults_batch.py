@@ -36,6 +36,7 @@ def test_an_arrival_that_cannot_be_stored_does_not_keep_the_others_out(node):
         for name in ("first", "second", "large", "third"):
             xml = household(f"uuid:{name}", extra="<head>x</head>" * (1000 if name == "large" else 1))
             writer.submit(receiving.examine(1, xml, [], SENDER, lambda *_: True), name)
+        writer.wake()
     writer.close()
     assert isinstance(answered.pop("large"), Exception)
     assert answered == dict.fromkeys(("first", "second", "third"), Outcome.STORED)

@@ -16,9 +16,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 import obstore
 from obstore.exceptions import BaseError
@@ -207,16 +208,17 @@ class Blobs:
 
 
 class Upload:
-    """Bytes on their way in: hashed as they come, in memory first, then in a file that vanishes by itself.
+    """Bytes on their way in: in memory first, then hashed as they come, in a file that vanishes by itself.
 
     sparing: folders on disks that it must not fill up.
     """
 
     def __init__(self, folder: Path, sparing: Sequence[Path] = ()) -> None:
+        self._folder = folder
         self._sparing = sparing
         self._looked_at = 0
-        self._file = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES, dir=str(folder))  # noqa: SIM115
-        self._hash = hashlib.sha256()
+        self._memory = bytearray()
+        self._file: IO[bytes] | None = None
         self.size = 0
 
     def write(self, chunk: bytes | bytearray) -> None:
@@ -224,23 +226,34 @@ class Upload:
         if self._sparing and self.size >= self._looked_at:
             spare_for_texts(self._sparing)
             self._looked_at += CHUNK_BYTES
+        self.size += len(chunk)
+        if self._file is None:
+            self._memory += chunk
+            if self.size <= MEMORY_BYTES:
+                return
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
+            self._hash = hashlib.sha256()
+            chunk = self._memory
         self._file.write(chunk)
         self._hash.update(chunk)
-        self.size += len(chunk)
 
     @property
     def sha256(self) -> str:
         """The digest, as hex, of what was written."""
-        return self._hash.hexdigest()
+        done = self._hash if self._file else hashlib.sha256(self._memory)
+        return done.hexdigest()
 
-    def rewound(self) -> BinaryIO:
+    def rewound(self) -> IO[bytes]:
         """The bytes from the start, as a file."""
+        if self._file is None:
+            return BytesIO(self._memory)
         self._file.seek(0)
-        return self._file  # type: ignore[return-value]
+        return self._file
 
     def close(self) -> None:
         """Drop the bytes."""
-        self._file.close()
+        if self._file:
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self

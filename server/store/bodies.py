@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
@@ -25,13 +26,24 @@ Packed = tuple[int | None, bytes]
 """The dictionary's number (0: none; None: not compressed), and the bytes to store."""
 
 
-def pack(connection: Connection, project_id: int, form_id: str, body: bytes) -> Packed:
-    """Return a body as it is stored."""
-    if len(body) < SMALL_BYTES:
-        return None, body
-    number = newest_dictionary(connection, project_id, form_id) if form_id else NO_DICTIONARY
-    packed = _compressor(connection, number).compress(body)
-    return (number, packed) if len(packed) < len(body) else (None, body)
+def pack(connection: Connection, wanted: Sequence[tuple[int, str, bytes]]) -> list[Packed]:
+    """Return bodies as they are stored. wanted: (project_id, form_id, body) of each.
+
+    Those with one dictionary are compressed by one call: Python is left to other threads once, and not for each.
+    """
+    found: list[Packed] = [(None, body) for _, _, body in wanted]
+    by_number: dict[int, list[int]] = {}
+    for index, (project_id, form_id, body) in enumerate(wanted):
+        if len(body) >= SMALL_BYTES:
+            number = newest_dictionary(connection, project_id, form_id) if form_id else NO_DICTIONARY
+            by_number.setdefault(number, []).append(index)
+    for number, indexes in by_number.items():
+        whole: list[bytes | bytearray | memoryview] = [wanted[index][2] for index in indexes]
+        made = _compressor(connection, number).multi_compress_to_buffer(whole)
+        for place, index in enumerate(indexes):
+            if len(made[place]) < len(whole[place]):
+                found[index] = number, made[place].tobytes()
+    return found
 
 
 def unpack(connection: Connection, codec: int | None, stored: bytes | None) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 from typing import Any
 
@@ -17,12 +18,12 @@ from server.store.identity import StoreMovedError
 from server.store.tables import cursor as cursors
 from server.store.tables import journal, node
 from sync.clock import tick
-from sync.journal import Entry, Fact, Head, Kind, seal
+from sync.journal import Entry, Fact, Hashed, Head, Kind, hashed, seal_hashed
 
 KEYS_PER_QUERY = 500
 BRANCH = "~"
 """Between an epoch and the name of its branch in the column `epoch`."""
-ROWS_AT_ONCE = (64, 16, 4, 1)
+ROWS_AT_ONCE = 64
 
 # The hot path speaks to the driver: for a single arrival SQLAlchemy's statements cost more than theirs.
 _COLUMNS = {
@@ -70,15 +71,21 @@ def append(
     Inside the caller's transaction; durable when that commits. Appenders take turns on the node's row, which makes
     `seq` and `position` dense in any number of processes. stamps: to give instead of the clock's.
     """
+    return append_hashed(connection, list(map(hashed, facts)), stamps)
+
+
+def append_hashed(
+    connection: Connection, facts: Sequence[Hashed], stamps: Iterator[int] | None = None
+) -> list[int | None]:
+    """Do what `append` does, for facts whose payload is hashed already."""
     run = _Driver(connection)
     origin, epoch, position, seq, end, stamp = run.lock()
     fresh, places = _leave_out_known(connection, facts, position)
     if not fresh:
         return places
     head = Head(origin, epoch, seq, end, stamp)
-    entries = list(seal(head, fresh, stamps or _stamps(stamp)))
-    rows = [_row(connection, place, entry) for place, entry in enumerate(entries, position + 1)]
-    run.insert(rows)
+    entries = list(seal_hashed(head, fresh, stamps or _stamps(stamp)))
+    run.insert(_rows(connection, position, entries))
     last = entries[-1]
     run.move_end(position + len(entries), last.seq, last.hash, last.stamp)
     return places
@@ -102,35 +109,39 @@ def take_in(connection: Connection, entries: Sequence[Foreign]) -> None:
     run = _Driver(connection)
     _, _, position, seq, end, stamp = run.lock()
     rows = [
-        _row(connection, place, one.entry, one.epoch, None if one.follows else one.entry.previous)
-        for place, one in enumerate(entries, position + 1)
+        (*row[:2], one.epoch, *row[3:-1], None if one.follows else one.entry.previous)
+        for one, row in zip(entries, _rows(connection, position, [one.entry for one in entries]), strict=True)
     ]
     run.insert(rows)
     run.move_end(position + len(rows), seq, end, stamp)
 
 
-def _row(
-    connection: Connection, place: int, entry: Entry, epoch: str = "", previous: bytes | None = None
-) -> Sequence[object]:
-    fact = entry.fact
-    codec, body = bodies.pack(connection, fact.project_id, fact.form_id, fact.body)
-    return (
-        place,
-        entry.origin,
-        epoch or entry.epoch,
-        entry.seq,
-        entry.hash,
-        entry.stamp,
-        fact.kind.value,
-        fact.project_id,
-        fact.key,
-        entry.payload_hash,
-        fact.detail or None,
-        codec,
-        len(fact.body),
-        body if fact.detail else None,
-        previous,
-    )
+def _rows(connection: Connection, position: int, entries: Sequence[Entry]) -> list[tuple[object, ...]]:
+    """Return the rows of entries behind `position`, each following the one before it in its log."""
+    facts = [entry.fact for entry in entries]
+    packed = bodies.pack(connection, [(fact.project_id, fact.form_id, fact.body) for fact in facts])
+    return [
+        (
+            place,
+            entry.origin,
+            entry.epoch,
+            entry.seq,
+            entry.hash,
+            entry.stamp,
+            fact.kind.value,
+            fact.project_id,
+            fact.key,
+            entry.payload_hash,
+            fact.detail or None,
+            codec,
+            len(fact.body),
+            body if fact.detail else None,
+            None,
+        )
+        for place, (entry, fact, (codec, body)) in enumerate(
+            zip(entries, facts, packed, strict=True), position + 1
+        )
+    ]
 
 
 class _Driver:
@@ -170,10 +181,9 @@ class _Driver:
             return
         start = 0
         while start < len(rows):
-            size = next(size for size in ROWS_AT_ONCE if size <= len(rows) - start)
-            some = rows[start : start + size]
-            self._cursor.execute(_INSERTS[size], [value for row in some for value in row])
-            start += size
+            some = rows[start : start + ROWS_AT_ONCE]
+            self._cursor.execute(_insert(len(some)), [value for row in some for value in row])
+            start += len(some)
 
     def move_end(self, position: int, seq: int, end: bytes, stamp: int) -> None:
         """Say where the log ends now."""
@@ -187,8 +197,12 @@ _KNOWN = "SELECT key FROM journal WHERE key"
 _MOVE_END = "UPDATE node SET position = ?, seq = ?, hash = ?, stamp = ?"
 _INTO = f"INSERT INTO journal ({', '.join(_COLUMNS)})"
 _ROW = f"({', '.join('?' * len(_COLUMNS))})"
-_INSERTS = {size: f"{_INTO} VALUES {', '.join([_ROW] * size)}" for size in ROWS_AT_ONCE}
 _INSERT_ARRAYS = f"{_INTO} SELECT * FROM unnest({', '.join(f'%b::{kind}[]' for kind in _COLUMNS.values())})"  # noqa: S608
+
+
+@cache
+def _insert(rows: int) -> str:
+    return f"{_INTO} VALUES {', '.join([_ROW] * rows)}"
 
 
 def head_position(connection: Connection) -> int:
@@ -325,18 +339,18 @@ def advance(connection: Connection, name: str, seen: int, position: int) -> bool
 
 
 def _leave_out_known(
-    connection: Connection, facts: Sequence[Fact], position: int
-) -> tuple[list[Fact], list[int | None]]:
-    known = list_known(connection, [fact.key for fact in facts if fact.key is not None])
-    fresh: list[Fact] = []
+    connection: Connection, facts: Sequence[Hashed], position: int
+) -> tuple[list[Hashed], list[int | None]]:
+    known = list_known(connection, [fact.key for fact, _ in facts if fact.key is not None])
+    fresh: list[Hashed] = []
     places: list[int | None] = []
-    for fact in facts:
+    for fact, payload_hash in facts:
         if fact.key is not None and fact.key in known:
             places.append(None)
             continue
         if fact.key is not None:
             known.add(fact.key)
-        fresh.append(fact)
+        fresh.append((fact, payload_hash))
         places.append(position + len(fresh))
     return fresh, places
 

@@ -95,7 +95,7 @@ def find(connection: Connection, entries: Sequence[Entry]) -> Iterator[tuple[int
 
 def mend(connection: Connection, position: int, fact: Fact) -> None:
     """Put a payload back in its place."""
-    codec, body = bodies.pack(connection, fact.project_id, fact.form_id, fact.body)
+    [(codec, body)] = bodies.pack(connection, [(fact.project_id, fact.form_id, fact.body)])
     whole = {"detail": fact.detail, "codec": codec, "size": len(fact.body), "body": body, "key": fact.key}
     connection.execute(update(journal).where(journal.c.position == position).values(**whole))
     forget(connection, [position])
