@@ -20,7 +20,7 @@ from enum import StrEnum
 from forms.tables import UNCALCULATED
 from server.cleaning import Fault
 from server.cleaning_desk import Wish
-from server.cleaning_files import WORKBOOK, LogFile, plain
+from server.cleaning_files import WORKBOOK, LogFile, is_garbled, plain
 from sync.cleaning import EntryKind
 
 
@@ -199,6 +199,13 @@ def read_wishes(file: LogFile, dialect: Dialect) -> tuple[list[Wish], list[Fault
         if file.encoding == WORKBOOK and EXCEL_ERROR.fullmatch(one["new"]):
             faults.append(
                 Fault(number, "not-calculated", "The new value is a formula's error; write the value itself.")
+            )
+            continue
+        if is_garbled(one["new"]):
+            faults.append(
+                Fault(
+                    number, "garbled", "The new value has lost signs: save the file as UTF-8 from the source."
+                )
             )
             continue
         used = next((column for column in reasons if given.get(column)), "")

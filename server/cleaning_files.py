@@ -64,6 +64,21 @@ def decode(data: bytes) -> tuple[str, str]:
     return data.decode("windows-1256", "replace"), "windows-1256"
 
 
+def is_garbled(text: str) -> bool:
+    """Whether a text has lost signs on its way, or was read in an encoding that it was not written in and saved so.
+
+    Letters beyond ASCII that are UTF-8 when they are taken for Windows-1252 or Latin-1 nobody writes.
+    """
+    if "\ufffd" in text:
+        return True
+    for encoding in ("windows-1252", "latin-1"):
+        try:
+            return not text.isascii() and bool(text.encode(encoding).decode())
+        except UnicodeError:
+            continue
+    return False
+
+
 def plain(column: str) -> str:
     """Return a column's name for comparing: R turns `check.id` and `_uuid` into many spellings."""
     name = "".join(sign if sign.isalnum() else "_" for sign in column.replace("\ufeff", "").strip().lower())

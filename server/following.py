@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from server import recoding
 from server.node import Node
@@ -15,7 +16,7 @@ log = logging.getLogger("chapar.recodes")
 
 
 class Following:
-    """Looks every second for records that recodes have not seen."""
+    """Looks every second for records that recodes have not seen; at work for half of the time, since tablets wait."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -32,7 +33,8 @@ class Following:
     def _run(self) -> None:
         while not self._stopped.wait(LOOK_S):
             try:
-                while recoding.follow(self._node) and not self._stopped.is_set():
-                    pass
+                began = time.monotonic()
+                while recoding.follow(self._node) and not self._stopped.wait(time.monotonic() - began):
+                    began = time.monotonic()
             except Exception as error:  # noqa: BLE001  (a thread that ends tells nobody)
                 self._trouble.say(error)

@@ -213,6 +213,22 @@ def test_a_log_is_read_in_whatever_encoding_and_separator_it_was_saved(encoding,
     assert (wish.instance_id, wish.reason, faults) == ("سه", "گفتگو", [])
 
 
+def test_a_value_that_was_saved_in_a_wrong_encoding_is_told():
+    good = ["خانه", "Zoë", "naïve café", "50 °C", "£", ""]
+    bad = [
+        "خانه".encode().decode("windows-1252", "replace"),
+        "Zoë".encode().decode("latin-1"),
+        "\ufffd\ufffd",
+    ]
+    rows = [
+        ("uuid", "question", "change_type", "new_value"),
+        *(("one", "head", "change_response", text) for text in [*good, *bad]),
+    ]
+    wishes, faults = read_wishes(read_log(write_csv(rows), "csv", ["uuid"]), Dialect.CLEANINGTOOLS)
+    assert [wish.new for wish in wishes] == good
+    assert [(one.number, one.code) for one in faults] == [(number, "garbled") for number in (8, 9, 10)]
+
+
 def test_a_workbook_is_read_from_the_sheet_with_the_log():
     log = [["uuid", "question", "change_type", "new_value"], ["one", "size", "change_response", 6]]
     data = book(readme=[["made by", "us"]], cleaning_log=log)

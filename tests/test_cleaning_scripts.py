@@ -69,15 +69,10 @@ def cleaned(live: Live, people: People) -> Live:
 
 def test_the_scripts_make_the_clean_tables_of_the_merged_ones(cleaned, tmp_path):
     check(cleaned.node, (1, "household"), tmp_path)
-
-
-def test_a_script_is_the_same_for_the_same_log_and_in_ascii_where_r_reads_texts(cleaned):
-    for script in Script:
-        assert script_of(cleaned.node, (1, "household"), script) == script_of(
-            cleaned.node, (1, "household"), script
-        )
-    lines = script_of(cleaned.node, (1, "household"), Script.R).splitlines()
-    assert all(line.isascii() and len(line) < 4000 for line in lines if not line.startswith("# "))
+    text = script_of(cleaned.node, (1, "household"), Script.R)
+    assert text == script_of(cleaned.node, (1, "household"), Script.R)
+    lines = [line for line in text.splitlines() if not line.startswith("# ")]
+    assert all(line.isascii() and len(line) < 4000 for line in lines), "as R reads it in any locale"
 
 
 def test_rows_within_rows_that_went_go_too_and_those_behind_are_counted_anew(live, tmp_path):
