@@ -39,6 +39,16 @@ class Kind(StrEnum):
     LISTED = "listed"
 
 
+FIRST_KINDS = frozenset(
+    {
+        *(Kind.PROJECT, Kind.SUBMISSION, Kind.ATTACHMENT, Kind.QUARANTINE, Kind.DECISION, Kind.REVIEW),
+        *(Kind.COMMENT, Kind.DISTINCT, Kind.ERASURE, Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE),
+        *(Kind.APP_USER, Kind.ENTITY, Kind.CLEANING, Kind.RECODE, Kind.DAYS, Kind.PLAN, Kind.LISTED),
+    }
+)
+"""What every node knows that relays. A kind that is added later stays out: who knows it says so, others do not get it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """What happened, as an entry holds it.

@@ -20,7 +20,9 @@ from server.node import Node, open_node
 from server.receiving import Sender, StoredFile
 from server.relay import enrolling
 from server.relay.choosing import choose, list_doubted, read_due
+from server.relay.messages import Head
 from server.relay.scope import Scope
+from server.relay.session import Other, note_told
 from server.relay.taking import take
 from server.relay.trust import sift
 from server.settings import Settings
@@ -85,10 +87,21 @@ def down(*family: Node) -> Callable[[Node], Scope]:
 def lacking(sender: Node, receiver: Node, scope: Scope) -> list[Sent | Skip]:
     """What the sender would send, as it comes out of a frame."""
     mentions.catch_up(sender.engine)
+    if not scope.is_up:
+        tell_epoch(sender, receiver)
     with reading(receiver.engine) as here, reading(sender.engine) as there:
         doubted = list_doubted(here, logs.read_have(there))
         items = list(choose(there, scope, logs.read_have(here, doubted)))
     return unpack(pack(items, PLAIN), PLAIN)
+
+
+def tell_epoch(sender: Node, receiver: Node) -> None:
+    """What a node says of itself whenever two meet."""
+    with reading(receiver.engine) as connection:
+        own, _ = logs.own_log(connection)
+    head = Head("", 0, "", 0, is_whole=True, epoch=own[1])
+    with writing(sender.engine) as connection:
+        note_told(connection, Other(own[0], b"", is_up=False), head)
 
 
 def give(sender: Node, receiver: Node, scope: Scope, chance: random.Random | None = None) -> int:
@@ -103,11 +116,12 @@ def give(sender: Node, receiver: Node, scope: Scope, chance: random.Random | Non
     with writing(receiver.engine) as connection:
         if scope.is_up:
             items = list(sift(connection, origin_of(sender), items).items)
+        taken = len(items)
         take(connection, items)
     if not chance:
         with writing(sender.engine) as connection:
             mentions.settle_due(connection, scope.family, due)
-    return len(items)
+    return taken
 
 
 def relay(post: Node, centre: Node, chance: random.Random | None = None) -> int:

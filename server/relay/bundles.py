@@ -25,7 +25,16 @@ from server.relay.choosing import choose, read_due
 from server.relay.fetching import Files
 from server.relay.keys import KeysError
 from server.relay.messages import Head, Message, MessageError, Part, open_message, read, write
-from server.relay.session import Other, list_below, look_at_own, note_below, note_marks, scope_of, size_of
+from server.relay.session import (
+    Other,
+    Session,
+    list_below,
+    look_at_own,
+    note_marks,
+    note_told,
+    scope_of,
+    size_of,
+)
 from server.store import journal, logs, mentions, peers, posts
 from server.store.engine import reading, writing
 from server.store.files import files_in
@@ -86,7 +95,9 @@ def write_bundle(
     try:
         with reading(node.engine) as connection:
             first = _first(connection, node, other)
-            bare = replace(first, have=None, is_whole=False, asked=(), below=(), former=())
+            bare = replace(
+                first, have=None, is_whole=False, asked=(), below=(), former=(), kinds=(), epoch=""
+            )
             writer.begin_part()
             writer.add(write(Message(first), node.keys, own, other.public_key))
             for message, entries, files in (
@@ -154,8 +165,8 @@ def _take(node: Node, other: Other, files: Files, message: Message) -> int:
     items = [item for frame in message.frames for item in unpack(frame, PLAIN)]
     head, new = message.head, 0
     with writing(node.engine) as connection:
+        note_told(connection, other, head)
         if not other.is_up:
-            note_below(connection, other, head)
             items = list(trust.sift(connection, other.origin, items).items)
         if items:
             new = taking.take(connection, items)
@@ -184,6 +195,8 @@ def _first(connection: Connection, node: Node, other: Other) -> Head:
         asked=[(sha256, 0) for sha256, _ in Files(node, other.origin).list_asked(ASKED_MAX)],
         below=below,
         former=former,
+        kinds=Session.kinds,
+        epoch=logs.own_log(connection)[0][1],
     )
 
 

@@ -43,7 +43,8 @@ def read_due(connection: Connection, scope: Scope, limit: int = DUE_MAX) -> dict
     if scope.is_up:
         return {}
     positions = mentions.list_due(connection, scope.family, limit)
-    return dict(zip(positions, read_sent(connection, positions), strict=True))
+    found = zip(positions, read_sent(connection, positions), strict=True)
+    return {position: sent for position, sent in found if sent.entry.fact.kind in scope.kinds}
 
 
 def count_waiting(connection: Connection, scope: Scope, said: Have) -> int:
@@ -94,7 +95,7 @@ def _between(
 ) -> Iterator[Sent | Skip]:
     """What is for the receiver of entries first to last, and the places of what is not.
 
-    said: of this log. Of a fork it may cover these places on another chain, and need not hear of ours.
+    What it does not know yet is left uncovered: it gets that once it does. said: of this log. Of a fork it may cover these places on another chain, and need not hear of ours.
     """
 
     def skip(until: int) -> Iterator[Skip]:
@@ -114,7 +115,8 @@ def _between(
             some = wanted[start : start + WHOLE_PAGE]
             for sent in read_sent(connection, [row.position for row in some]):
                 yield from skip(sent.entry.seq - 1)
-                yield sent
+                if sent.entry.fact.kind in scope.kinds:
+                    yield sent
                 told = sent.entry.seq
         if len(rows) < PAGE:
             break

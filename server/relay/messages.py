@@ -51,7 +51,7 @@ class Head:
     holds, and asks for all of it. doubted: logs of which the receiver said another chain. plain: it could not read a
     frame, and asks for frames that need no form. room: bytes that the answer may bring. asked: files that it lacks, as
     (sha256, offset). below: posts below it. former: posts that were
-    below it. strangers: origins of which it takes nothing from the receiver. again: entries
+    below it. kinds: those of entries that it knows beyond the first. epoch: that it writes under. strangers: origins of which it takes nothing from the receiver. again: entries
     whose payloads it lost. audit: what it holds of ranges of logs, differing: the ranges of the receiver's audit of which
     it holds something else. sure: files of which the sender asks whether the receiver has them, held: those of them that it
     has. waiting: records that the receiver lacks. clock_ms: since 1970.
@@ -69,6 +69,8 @@ class Head:
     asked: Sequence[tuple[str, int]] = ()
     below: Sequence[str] = ()
     former: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    epoch: str = ""
     strangers: Sequence[str] = ()
     again: Sequence[Asked] = ()
     audit: Sequence[Said] = ()

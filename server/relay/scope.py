@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select, true
 from server.store.mentions import RECEIPTS
 from server.store.submissions import chunks
 from server.store.tables import journal, mention
-from sync.journal import Kind
+from sync.journal import FIRST_KINDS, Kind
 
 OF_FORMS = frozenset(
     {Kind.PROJECT, Kind.FORM, Kind.FORM_MEDIA, Kind.FORM_STATE, Kind.RECODE, Kind.DAYS, Kind.PLAN}
@@ -32,7 +32,7 @@ class Scope:
     """Who gets something from this node. is_up: the receiver is the node above.
 
     family: origins of the lower of the two nodes and of those below it. forms: it gets these only, None for all.
-    strangers: origins of which it takes nothing from this node.
+    strangers: origins of which it takes nothing from this node. kinds: those that it knows.
     """
 
     receiver: str
@@ -40,6 +40,7 @@ class Scope:
     is_up: bool
     forms: frozenset[str] | None = None
     strangers: frozenset[str] = frozenset()
+    kinds: frozenset[str] = FIRST_KINDS
 
     def may_skip(self, origin: str) -> bool:
         """Whether to say of entries by this origin that they are not for the receiver.

@@ -29,7 +29,7 @@ from server.store import identity, logs, lost, marks, mentions, peers, posts, pu
 from server.store.engine import reading, writing
 from server.store.lost import Asked
 from sync.frames import PLAIN, Sent, Skip, UnknownFormError, pack, unpack
-from sync.journal import BrokenChainError
+from sync.journal import FIRST_KINDS, BrokenChainError, Kind
 from sync.logs import MAIN, SAID_BYTES, Have, Log, Range, list_have
 
 FRAME_BYTES = 64_000
@@ -67,6 +67,8 @@ class Session:
     which the other side lacked something. waiting: records that the node above has yet to get.
     """
 
+    kinds: Sequence[str] = sorted(set(Kind) - FIRST_KINDS)
+
     def __init__(self, node: Node, other: Other, name: str) -> None:
         self.name = name
         self.other = other
@@ -99,6 +101,7 @@ class Session:
             scope = replace(scope_of(connection, self.other), strangers=self._is_stranger_to)
             frames, more = self._frames(connection, scope, room)
             met = peers.find_peer(connection, self.other.origin)
+            (_, epoch), _ = logs.own_log(connection)
             is_known = len(have) > LOGS_SAID_AT_ONCE or (met is not None and met.said == have)
             below, former = list_below(connection) if self._told is None else ((), ())
             again = lost.list_asked(connection, mending.ASKED_MAX)
@@ -121,6 +124,8 @@ class Session:
             asked=self._files.list_asked(),
             below=below,
             former=former,
+            kinds=self.kinds if self._told is None else (),
+            epoch=epoch if self._told is None else "",
             strangers=sorted(self._strangers),
             again=again,
             audit=audit,
@@ -140,8 +145,8 @@ class Session:
         items: Sequence[Sent | Skip] = self._unpack(message.frames)
         head, engine = message.head, self._node.engine
         with writing(engine) as connection:
+            note_told(connection, self.other, head)
             if not self.other.is_up:
-                note_below(connection, self.other, head)
                 sifted = trust.sift(connection, self.other.origin, items)
                 items, self._strangers = sifted.items, self._strangers | sifted.strangers
             if items:
@@ -293,14 +298,15 @@ class Session:
 
 def scope_of(connection: Connection, other: Other) -> Scope:
     """Return what the other side may get."""
+    known = peers.find_peer(connection, other.origin)
+    kinds = FIRST_KINDS.union(known.kinds if known else ())
     if other.is_up:
         below = (one for peer in peers.list_peers(connection) for one in (*peer.below, *peer.former))
         direct = (post.origin for post in posts.list_posts(connection) if post.origin)
         own, _ = logs.own_log(connection)
-        return Scope(other.origin, frozenset({own[0], *direct, *below}), is_up=True)
-    known = peers.find_peer(connection, other.origin)
+        return Scope(other.origin, frozenset({own[0], *direct, *below}), is_up=True, kinds=kinds)
     family = frozenset({other.origin, *(known.below if known else ())})
-    return Scope(other.origin, family, is_up=False, forms=other.forms)
+    return Scope(other.origin, family, is_up=False, forms=other.forms, kinds=kinds)
 
 
 def list_below(connection: Connection) -> tuple[list[str], list[str]]:
@@ -314,9 +320,18 @@ def list_below(connection: Connection) -> tuple[list[str], list[str]]:
     return below, former
 
 
-def note_below(connection: Connection, other: Other, head: Head) -> None:
-    """Keep which posts a post says to have below it, when it says all that it holds."""
-    if head.is_whole:
+def note_told(connection: Connection, other: Other, head: Head) -> None:
+    """Keep what a node says of itself when it says all that it holds: what it knows, and which posts are below it.
+
+    One that goes on under another epoch may have lost what it was sent apart: it is owed that again.
+    """
+    if not head.is_whole:
+        return
+    met = peers.find_peer(connection, other.origin)
+    if met and met.epoch and met.epoch != head.epoch:
+        mentions.owe_again(connection, other.origin)
+    peers.note(connection, other.origin, kinds=orjson.dumps(head.kinds).decode(), epoch=head.epoch)
+    if not other.is_up:
         direct = {post.origin for post in posts.list_posts(connection) if post.origin}
         peers.note_below(connection, other.origin, head.below, head.former, direct)
 

@@ -54,6 +54,15 @@ def owe_forms(connection: Connection, origin: str, forms: Collection[str] | None
     insert_ignore(connection, due, rows)
 
 
+def owe_again(connection: Connection, origin: str) -> None:
+    """Have a node get all that is said of records that it received: it may have lost what was sent to it apart."""
+    receipt = mention.alias()
+    same = and_(receipt.c.project_id == mention.c.project_id, receipt.c.name == mention.c.name)
+    theirs = (receipt.c.is_receipt, receipt.c.origin == origin, mention.c.is_receipt.is_(False))
+    positions = connection.execute(select(mention.c.position).where(same, *theirs).distinct()).scalars()
+    insert_ignore(connection, due, [{"origin": origin, "position": one} for one in positions])
+
+
 def _step(engine: Engine) -> bool:
     with reading(engine) as connection:
         seen, end = entries.cursor(connection, CURSOR), entries.head_position(connection)

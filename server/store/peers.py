@@ -25,6 +25,8 @@ NEVER = {
     "waiting": 0,
     "received_bytes": 0,
     "sent_bytes": 0,
+    "kinds": "[]",
+    "epoch": "",
     "refused": 0,
     "unsendable": 0,
 }
@@ -46,6 +48,8 @@ class Peer:
     waiting: int
     received_bytes: int
     sent_bytes: int
+    kinds: Sequence[str]
+    epoch: str
     refused: int
     unsendable: int
 
@@ -112,5 +116,5 @@ def _peer(row: Any) -> Peer:
     values = {name: getattr(row, name) for name in Peer.__slots__}
     forms = None if row.forms is None else frozenset(orjson.loads(row.forms))
     said = unlist_have(orjson.loads(row.said))
-    lists = {name: orjson.loads(getattr(row, name)) for name in ("below", "former")}
+    lists = {name: orjson.loads(getattr(row, name)) for name in ("below", "former", "kinds")}
     return Peer(**values | lists | {"said": said, "forms": forms})

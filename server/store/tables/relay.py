@@ -69,7 +69,8 @@ class Peer(SQLModel, table=True):
 
     said: JSON, what it last said that it holds (`sync.logs.list_have`). below: JSON, the posts below it. forms: JSON,
     those it was allowed when it was last spoken to, NULL for all. error: why the last try failed, "" when it did not.
-    clock_ms: how far its clock is ahead. former: as below, of those that left it. unsendable: entries that it asked for and
+    clock_ms: how far its clock is ahead. former: as below, of those that left it. kinds: JSON, those
+    of entries that it knows beyond the first. epoch: that it wrote under, "" where it did not say. unsendable: entries that it asked for and
     that were dropped here. refused: entries that it sent and may
     not write. waiting: records that it had and this node had not. Times since 1970.
     """
@@ -87,6 +88,8 @@ class Peer(SQLModel, table=True):
     waiting: int
     received_bytes: int = Field(sa_type=BigInteger)
     sent_bytes: int = Field(sa_type=BigInteger)
+    kinds: str = Field(default="[]", sa_type=Text)
+    epoch: str = ""
     refused: int = Field(default=0, sa_type=BigInteger)
     unsendable: int = Field(default=0, sa_type=BigInteger)
 
