@@ -91,6 +91,7 @@ def lacking(sender: Node, receiver: Node, scope: Scope) -> list[Sent | Skip]:
         tell_epoch(sender, receiver)
     with reading(receiver.engine) as here, reading(sender.engine) as there:
         doubted = list_doubted(here, logs.read_have(there))
+        doubted |= list_doubted(there, logs.read_have(here))
         items = list(choose(there, scope, logs.read_have(here, doubted)))
     return unpack(pack(items, PLAIN), PLAIN)
 

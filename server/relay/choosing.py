@@ -67,9 +67,11 @@ def list_doubted(connection: Connection, said: Have) -> set[Log]:
 
 
 def _is_known(connection: Connection, log: Log, chains: Chains, said: Have) -> bool:
-    """Whether each range that the peer says agrees with one of our chains, or may."""
+    """Whether each range that the peer says agrees with one of our chains, or may; of a fork, whether it tells of each."""
     ways = [Chain(connection, log, branch, chains) for branch in chains.branches]
-    return all(any(not held([one], way.hash_at, is_forked=False)[1] for way in ways) for one in said[log])
+    agrees = all(any(not held([one], way.hash_at, is_forked=False)[1] for way in ways) for one in said[log])
+    is_forked = len(ways) > 1
+    return agrees and (not is_forked or all(held(said[log], way.hash_at, is_forked=True)[0] for way in ways))
 
 
 def _gaps(connection: Connection, scope: Scope, said: Have) -> Iterator[tuple[Log, Chain, int, int]]:
