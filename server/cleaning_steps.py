@@ -122,7 +122,7 @@ class _Walk:
         before = self._rows(one, merged)
         if done.is_removed:
             self.tables[0].drops.append(Drop(KEY, one.instance_id, _why(done.reason, done.check_id)))
-            self._drop(before, lambda _: True, "")
+            self._drop(before, lambda _: True)
             return
         schema = self.cleaner.schema(one)
         whole = fold(merged, self.cleaner.entries(one, done.entries), schema, keep_rows=True)
@@ -133,18 +133,18 @@ class _Walk:
         for steps, rows in zip(self.tables, before, strict=True):
             steps.drops.extend(Drop(KEY, row[-1], gone[row[-1]]) for row in rows if row[-1] in gone)
         above = tuple(f"{key}/" for key in gone)
-        self._drop(before, lambda key: key.startswith(above) and key not in gone, "")
+        self._drop(before, lambda key: key.startswith(above) and key not in gone)
         for steps, old, new in zip(self.tables, changed, self._rows(one, done.answers), strict=True):
             kept = [row[-1] for row in old if row[-1] not in gone and not row[-1].startswith(above)]
             steps.renames.extend(
                 Rename(key, row[-1], row[-2]) for key, row in zip(kept, new, strict=True) if key != row[-1]
             )
 
-    def _drop(self, rows: Sequence[list[Row]], is_meant: Callable[[str], bool], why: str) -> None:
+    def _drop(self, rows: Sequence[list[Row]], is_meant: Callable[[str], bool]) -> None:
         """Drop rows of repeats by the row around them."""
         for steps, found in zip(self.tables[1:], rows[1:], strict=True):
             parents = dict.fromkeys(row[-2] for row in found if is_meant(row[-1]))
-            steps.drops.extend(Drop(PARENT_KEY, parent, why) for parent in parents)
+            steps.drops.extend(Drop(PARENT_KEY, parent, "") for parent in parents)
 
     def _rows(self, one: StoredSubmission, document: Answers) -> tuple[list[Row], ...]:
         """A record's rows by table, each with its KEY last, and before it, in a repeat, its PARENT_KEY."""
@@ -183,9 +183,8 @@ def _changes(
     columns: Sequence[Variable], old: list[Row], new: list[Row], reasons: Mapping[tuple[str, int], str]
 ) -> Iterator[Change]:
     for before, after in zip(old, new, strict=True):
-        for column, text, other in zip(
-            columns, before, after, strict=False
-        ):  # what nobody asks stands behind
+        # the last of the columns are what no form asks
+        for column, text, other in zip(columns, before, after, strict=False):
             if text != other:
                 why = reasons.get((before[-1], column.column.question), "") if column.column else ""
                 yield Change(before[-1], column.title, text, other, why)

@@ -33,6 +33,8 @@ from sync.revision import RevisionKind
 PAGE = 100
 OFFSET = re.compile(r"([+-])(\d\d):([0-5]\d)")
 DATED = frozenset({FieldType.DATE, FieldType.DATETIME})
+YEARS = range(1900, 2200)
+"""Of days that can be meant; tablets send others too."""
 STARTS = ("date:today", "timestamp:start")
 
 
@@ -193,9 +195,11 @@ class _Dater:
             value = read(field.type, field, text.strip())
         except WrongTypeError:
             return None
+        if not isinstance(value, date) or value.year not in YEARS:
+            return None
         if isinstance(value, datetime):
             return day_at(value, self._rule) if value.tzinfo else value.date()
-        return value if isinstance(value, date) else None
+        return value
 
     def _find(self, one: StoredSubmission) -> Field | None:
         if self._rule.question:

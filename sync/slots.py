@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 Slot = tuple[str, ...]
 """The answers that name a slot within a day, the place first."""
@@ -55,8 +55,7 @@ def coverage(
 
 
 def _days(one: Planned, until: date) -> Iterator[date]:
-    day = one.first
-    while day <= min(one.last, until):
+    for number in range(one.first.toordinal(), min(one.last, until).toordinal() + 1):
+        day = date.fromordinal(number)
         if not one.weekdays or day.weekday() in one.weekdays:
             yield day
-        day += timedelta(days=1)

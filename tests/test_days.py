@@ -136,3 +136,13 @@ def test_a_rule_that_cannot_be_read_is_refused(people):
         {"closesAt": "21:00", "question": "size"},
     ):
         assert people._ask("PUT", "cleaning/days", given, Role.ADMINISTRATOR).status_code == 400
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_a_record_of_a_day_that_nobody_means_is_of_the_day_of_its_receipt(live, closed):
+    for year in ("0001", "9999"):
+        xml = record(f"uuid:{year}").replace(f"<seen>{DAY}".encode(), f"<seen>{year}-12-31".encode())
+        assert send(live, xml).status_code == 201
+    days = [one["day"] for one in closed.get("cleaning/days").json()["days"]]
+    assert len(days) == 2
+    assert all(day.startswith("20") for day in days)
