@@ -8,14 +8,16 @@ if somebody took that back, they meant it. Two nodes that run it on one record e
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, replace
+from itertools import groupby
 
 import orjson
 
 from server import bulk_cleaning, cleaning, projection
 from server.bulk_cleaning import Edit, read_edit
 from server.cleaning import Fault, Plan
+from server.cleaning_desk import Wish
 from server.node import Node
 from server.permissions import Actor
 from server.problems import Problem
@@ -27,7 +29,7 @@ from server.store.submissions import FormKey
 from sync.journal import Fact, Kind
 
 AT_ONCE = 500
-"""So many lines are held against their records, and entered, at a time."""
+"""About so many lines are held against their records, and entered, at a time."""
 log = logging.getLogger("chapar.recodes")
 
 CHECK = "recode:"
@@ -87,9 +89,8 @@ def _run(
         wishes = bulk_cleaning.all_wishes(connection, node, form, edit, names, personal=one.personal)
     count = 0
     faults: list[Fault] = []
-    for start in range(0, len(wishes), AT_ONCE):
+    for some in _portions(wishes):
         with reading(node.engine) as connection:
-            some = wishes[start : start + AT_ONCE]
             plan = cleaning.plan(connection, node, form, some, personal=one.personal)
             roots = [planned.about.instance_id for planned in plan.records]
             known = stored.entries_of(connection, form, roots)
@@ -101,10 +102,22 @@ def _run(
             if left:
                 fresh.append(replace(planned, entries=left))
         plans = [fresh] if names is None else [[planned] for planned in fresh]
-        cleaning.record_all(node, author, [Plan(form, tuple(some), (), ()) for some in plans])
+        cleaning.record_all(node, author, [Plan(form, tuple(found), (), ()) for found in plans])
         count += sum(len(planned.entries) for planned in fresh)
         faults += plan.faults
     return count, faults
+
+
+def _portions(wishes: Iterable[Wish]) -> Iterator[list[Wish]]:
+    """Some lines at a time, those about one record together: so the same are entered as one at every node."""
+    some: list[Wish] = []
+    for _, own in groupby(wishes, lambda wish: wish.instance_id):
+        some += own
+        if len(some) >= AT_ONCE:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _get(node: Node, form: FormKey, name: str) -> StoredRecode:
