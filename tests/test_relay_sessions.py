@@ -124,6 +124,22 @@ def test_a_file_goes_on_where_it_was_cut_off(centre, post, monkeypatch):
 
 
 @ON_SQLITE
+def test_a_file_that_could_not_be_kept_once_all_of_it_was_there_is_kept_later(centre, post, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        collect(post, "uuid:1", b"photo")
+        with monkeypatch.context() as patch:
+            patch.setattr(centre.blobs, "keep", full)
+            with pytest.raises(RelayError):
+                relay(post)
+        relay(post)
+    assert b"photo" in [centre.blobs.get(digest) for digest in centre.blobs.sizes()]
+
+
+@ON_SQLITE
 def test_a_stranger_and_a_revoked_post_are_refused_and_say_why(centre, post, new_node):
     with serving(centre) as url:
         enrolled(centre, post, url)
