@@ -6,6 +6,7 @@ only checked against its type.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,9 @@ from forms.instance import DEPTH_MAX, Problem
 from forms.schema import Field, FieldType, FormSchema, Place
 
 Document = dict[str, Any]
+USUAL_DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?").fullmatch
+USUAL_DATE = re.compile(r"[12][0-9]{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])").fullmatch
+"""What most answers are like: there is no need to read the value to know that it is one."""
 Check = Callable[[str], str]
 """Says what is wrong with a text, "" when nothing is."""
 
@@ -125,4 +129,8 @@ def _check(one: Field) -> Check | None:
             return lambda text: "" if names.issuperset(text.split()) else check(text)
         case FieldType.INT:
             return lambda text: "" if text.isascii() and text.isdigit() and len(text) < 18 else check(text)
+        case FieldType.DECIMAL:
+            return lambda text: "" if USUAL_DECIMAL(text) else check(text)
+        case FieldType.DATE:
+            return lambda text: "" if USUAL_DATE(text) else check(text)
     return check
