@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO
 
 from sqlalchemy import Engine
@@ -24,7 +25,7 @@ from server.projection import join, lag, step
 from server.settings import Settings
 from server.store import forms
 from server.store.blobs import Blobs
-from server.store.engine import open_engine
+from server.store.engine import checkpoint, open_engine
 from server.store.troubles import Trouble
 
 POLL_S = 0.25
@@ -60,6 +61,7 @@ class Projector:
         self._step: Step = lambda: step(engine, schemas)
         self._lag: Callable[[], int] = lambda: lag(engine)
         self._sweep = sweep
+        self._checkpoint = partial(checkpoint, engine)
         self._settings = settings
         self._helper: Helper | None = None
         self._awake = threading.Event()
@@ -85,13 +87,17 @@ class Projector:
             self._helper.close()
 
     def _run(self) -> None:
+        has_written = True
         while not self._stopped.is_set():
-            self._awake.wait(POLL_S)
+            is_awake = self._awake.wait(POLL_S)
             self._awake.clear()
             self._stopped.wait(GATHER_S)  # a step costs the same for one entry as for a few
             try:
                 self._project()
                 self._sweep()
+                if has_written and not is_awake:
+                    self._checkpoint()
+                has_written = is_awake
             except Exception as error:  # noqa: BLE001
                 self._trouble.say(error)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+import sqlite3
 import threading
 import time
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 
 import httpx2
@@ -18,7 +20,7 @@ from sqlalchemy import delete
 
 from server import projection
 from server.publishing import publish
-from server.store.engine import writing
+from server.store.engine import sqlite_file, writing
 from server.store.tables import STATE
 
 
@@ -141,3 +143,19 @@ def mixed_load(live: Live, chance: random.Random) -> None:
         if number == len(requests) // 2:
             publish(live.node, 1, re.sub(r"\| household *\|", "| late |", HOUSEHOLD).encode(), "late.md", {})
         assert send(live, xml, files).status_code in {201, 202}
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_at_rest_everything_stands_in_the_database_file_and_not_only_in_its_log(live, tmp_path):
+    assert send(live, household("uuid:alone")).status_code == 201
+    path = sqlite_file(live.node.settings.data)
+
+    def stands_in_file() -> bool:
+        copy = tmp_path / "without-log.sqlite"
+        copy.write_bytes(path.read_bytes())
+        with closing(sqlite3.connect(copy)) as database, suppress(sqlite3.DatabaseError):
+            found = database.execute("SELECT count(*) FROM submission WHERE instance_id = 'uuid:alone'")
+            return bool(found.fetchone()[0])
+        return False
+
+    wait_for(stands_in_file)

@@ -17,7 +17,8 @@ from migrations import HEAD
 from server.store.troubles import is_untrusted
 
 BUSY_TIMEOUT_MS = 30_000
-WAL_PAGES = 4_000
+WAL_PAGES = 8_000
+"""So long may SQLite's log grow before somebody who commits copies it, 32 MB; at rest it is copied long before."""
 POOL_SIZE = 40
 POOL_SIZE_MIN = 8
 SILENCE = {
@@ -144,6 +145,13 @@ def deriving(engine: Engine) -> Iterator[Connection]:
                 yield connection
         finally:
             cursor.execute("PRAGMA synchronous=FULL")
+
+
+def checkpoint(engine: Engine) -> None:
+    """Copy SQLite's log into the database file, as far as nobody reads what was before: at rest, when none waits."""
+    if engine.dialect.name == "sqlite":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 @contextmanager
