@@ -74,8 +74,9 @@ def pytest_xdist_auto_num_workers() -> int:
 ONE_DATABASE = frozenset(
     f"test_{name}.py"
     for name in (
-        *("api_edits", "bad_requests", "bad_sendings", "drafts", "exports_jobs", "exports_options"),
-        *("form_states", "openrosa_downloads", "posts", "relay_bundles", "reviews", "slots"),
+        *("api_edits", "bad_requests", "bad_sendings", "drafts", "exports_http", "exports_jobs"),
+        *("exports_options", "form_states", "openrosa_downloads", "posts", "relay_bundles", "reviews"),
+        "slots",
     )
 )
 """What these ask little of the database is tried on SQLite; with CHAPAR_SOAK=1 on PostgreSQL too."""

@@ -61,7 +61,12 @@ def watch(spool: Spool, options: Options) -> None:
         spool.watch(lambda _: True, Seen.measure)
         spool.watch(lambda one: one.is_single, Seen.answer)
     if options.format.is_typed:
-        spool.watch(lambda one: one.kind is not Kind.TEXT, Seen.fit)
+        spool.watch(lambda one: one.kind is not Kind.TEXT and _is_foreign(one, options), Seen.fit)
+
+
+def _is_foreign(one: Variable, options: Options) -> bool:
+    """Whether somebody else wrote the cells: what we count ourselves fits, unless it is a pseudonym."""
+    return one.column is not None or bool(options.recipient)
 
 
 def frame(spool: Spool, options: Options, language: str) -> Frame:
