@@ -24,16 +24,16 @@ Cells = Sequence[str]
 READ_AS: dict[Kind, tuple[re.Pattern[str], Callable[[str], Any]]] = {
     Kind.INTEGER: (re.compile(r"[-\d\n]*", re.ASCII), int),
     Kind.DECIMAL: (re.compile(r"[-.\d\n]*", re.ASCII), float),
-    Kind.DATE: (re.compile(r"(\d{4}-\d\d-\d\d\n?)*", re.ASCII), date.fromisoformat),
+    Kind.DATE: (re.compile(r"(?:\d{4}-\d\d-\d\d\n)*+", re.ASCII), date.fromisoformat),
     Kind.DATETIME: (
-        re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?(Z|[+-]\d\d:\d\d)\n?)*", re.ASCII),
+        re.compile(r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?(?:Z|[+-]\d\d:\d\d)\n)*+", re.ASCII),
         datetime.fromisoformat,
     ),
 }
-"""How the texts of a kind are written, and what tells whether they mean something."""
+"""How the texts of a kind are written, each with a line's end, and what tells whether they mean something."""
 SURELY = {
-    Kind.INTEGER: re.compile(r"(-?\d{1,18}\n)*", re.ASCII),
-    Kind.DECIMAL: re.compile(r"(-?\d{1,18}(\.\d{1,18})?\n)*", re.ASCII),
+    Kind.INTEGER: re.compile(r"(?:-?\d{1,18}+\n)*+", re.ASCII),
+    Kind.DECIMAL: re.compile(r"(?:-?\d{1,18}+(?:\.\d{1,18}+)?\n)*+", re.ASCII),
 }
 """How nearly all numbers are written, so that nobody has to read them."""
 MAX = {Kind.INTEGER: 1 << 63, Kind.DECIMAL: math.inf}
@@ -130,10 +130,11 @@ def fits(kind: Kind, cells: Iterable[str]) -> bool:
     if kind is Kind.TEXT:
         return True
     given = list(filter(None, cells))
-    if kind in SURELY and SURELY[kind].fullmatch("\n".join([*given, ""])):
+    lines = "\n".join([*given, ""])
+    if kind in SURELY and SURELY[kind].fullmatch(lines):
         return True
     written, read = READ_AS[kind]
-    if not written.fullmatch("\n".join(given)):
+    if not written.fullmatch(lines):
         return False
     try:
         values = list(map(read, given))
