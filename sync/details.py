@@ -63,17 +63,9 @@ class DetailWriter(_Shapes):
         new = [orjson.dumps(shape).decode() for shape in self.shapes[len(SHAPES) :]]
         return [[*new, ""], *(self._columns.get(place, []) for place in _places(self.shapes))]
 
-    def write(self, detail: bytes, about: About) -> int | None:
-        """Put a detail into the columns; return its shape, None when it has none."""
-        try:
-            said = orjson.loads(detail)
-        except orjson.JSONDecodeError:
-            return None
-        if (
-            not isinstance(said, dict)
-            or orjson.dumps(said) != detail
-            or RESERVED.search("".join(map(_text, said.values())))
-        ):
+    def write(self, detail: bytes, said: Mapping[str, Any], about: About) -> int | None:
+        """Put a detail, which says this, into the columns; return its shape, None when it has none."""
+        if orjson.dumps(said) != detail or RESERVED.search("".join(map(_text, said.values()))):
             return None
         names = tuple(said)
         if RESERVED.search("".join(names)):
@@ -117,11 +109,10 @@ class DetailReader(_Shapes):
         self.shapes += [tuple(map(str, orjson.loads(new))) for new in columns[0] if new]
         self._columns = dict(zip(_places(self.shapes), map(endless, columns[1:]), strict=True))
 
-    def read(self, shape: int, about: About) -> bytes:
-        """Return the next detail of this shape. Raises ValueError, LookupError, StopIteration."""
+    def read(self, shape: int, about: About) -> dict[str, Any]:
+        """Return what the next detail of this shape says. Raises ValueError, LookupError, StopIteration."""
         said = {name: self._read((shape, name), about) for name in self.shapes[shape]}
-        values = {name: orjson.loads(text[1:]) if text[:1] == OTHER else text for name, text in said.items()}
-        return orjson.dumps(values)
+        return {name: orjson.loads(text[1:]) if text[:1] == OTHER else text for name, text in said.items()}
 
     def _read(self, place: tuple[int, str], about: About) -> str:
         text, name = next(self._columns[place]), place[1]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
 from sync.fact_keys import key_of
-from sync.journal import Entry, Fact
+from sync.journal import Entry, Kind
 from sync.outline import Primer
 
 CHECK_BYTES = 8
@@ -84,18 +84,24 @@ def check_bytes(items: Sequence[Sent | Skip]) -> bytes:
     return hashlib.sha256(b"".join(hashes)).digest()[:CHECK_BYTES]
 
 
-def form_id_of(detail: bytes) -> str:
-    """Return the form that a detail names, "" when it names none."""
+def read_detail(detail: bytes) -> dict[str, Any]:
+    """Return what a detail says, nothing when it is no object."""
     try:
-        named = orjson.loads(detail)["form_id"]
-    except (orjson.JSONDecodeError, LookupError, TypeError):
-        return ""
+        said = orjson.loads(detail)
+    except orjson.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def form_id_of(said: Mapping[str, Any]) -> str:
+    """Return the form that a detail names, "" when it names none."""
+    named = said.get("form_id")
     return named if isinstance(named, str) else ""
 
 
-def computed_key(fact: Fact) -> bytes | None:
+def computed_key(kind: Kind, project_id: int, said: Mapping[str, Any]) -> bytes | None:
     """Return the key that follows from a fact's detail, None where none does."""
     try:
-        return key_of(fact.kind, fact.project_id, orjson.loads(fact.detail))
-    except (orjson.JSONDecodeError, LookupError, TypeError):
+        return key_of(kind, project_id, said)
+    except (LookupError, TypeError):
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import Any
 
 import orjson
 
@@ -88,20 +88,22 @@ class FrameReader:
         missing = next(self._columns[7])
         if missing:
             payload, detail, body = Payload(_whole(missing[0], 1)), b"", b""
+            said: dict[str, Any] = {}
             payload_hash = bytes.fromhex(missing[1:])
         else:
-            payload, (detail, body) = Payload.WHOLE, self._payload(stamp)
+            payload, (detail, said, body) = Payload.WHOLE, self._payload(stamp)
             payload_hash = hash_payload(detail, body)
-        key = next(self._columns[2])
-        form_id = form_id_of(detail) if kind is Kind.SUBMISSION else ""
-        fact = Fact(kind, project_id, None, detail, body, form_id)
-        if key != NO_KEY:
-            fact = replace(fact, key=bytes.fromhex(key) if key else computed_key(fact))
+        text = next(self._columns[2])
+        key = bytes.fromhex(text) if text and text != NO_KEY else None
+        if not text:
+            key = computed_key(kind, project_id, said)
+        form_id = form_id_of(said) if kind is Kind.SUBMISSION else ""
+        fact = Fact(kind, project_id, key, detail, body, form_id)
         digest = hash_header(*self._log, seq, previous, kind, stamp, payload_hash)
         self._ends[self._log] = (seq, digest)
         return Sent(Entry(*self._log, seq, previous, digest, stamp, payload_hash, fact), payload)
 
-    def _payload(self, stamp: int) -> tuple[bytes, bytes]:
+    def _payload(self, stamp: int) -> tuple[bytes, dict[str, Any], bytes]:
         text = next(self._columns[8])
         marked: dict[int, str] = {}
         if text[:1] == AS_IT_IS:
@@ -118,10 +120,12 @@ class FrameReader:
         shape = self._changed(9)
         if shape == AS_IT_IS:
             detail = self._take(_whole(next(self._columns[10])))
-            if not isinstance(orjson.loads(detail), dict):
+            said = orjson.loads(detail)
+            if not isinstance(said, dict):
                 raise ValueError("a detail is no object")
-            return detail, body
-        return self._details.read(_whole(shape), About(stamp, body, marked)), body
+            return detail, said, body
+        said = self._details.read(_whole(shape), About(stamp, body, marked))
+        return orjson.dumps(said), said, body
 
     def _take(self, count: int) -> bytes:
         taken = self._plain.read(count)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sync import columns
 from sync.clock import COUNTER_BITS
 from sync.columns import RESERVED
 from sync.details import About, DetailWriter
-from sync.frame_items import Codec, FrameError, Payload, Sent, Skip, check_bytes, computed_key, form_id_of
+from sync.frame_items import (
+    Codec,
+    FrameError,
+    Payload,
+    Sent,
+    Skip,
+    check_bytes,
+    computed_key,
+    form_id_of,
+    read_detail,
+)
 from sync.frame_parts import AS_IT_IS, ENTRY_COLUMNS, MAGIC, NO_KEY, SENT, SKIP, STANDING, Model
 from sync.journal import GENESIS, Fact, Kind
 
@@ -67,12 +78,14 @@ class FrameWriter:
         self._ms = ms
         self._put_changed(5, fact.kind)
         self._put_changed(6, str(fact.project_id))
+        said = read_detail(fact.detail)
         if sent.payload is Payload.WHOLE:
             self._put(7, "")
-            self._put_payload(entry.stamp, fact)
+            self._put_payload(entry.stamp, fact, said)
         else:
             self._put(7, f"{sent.payload.value}{entry.payload_hash.hex()}")
-        self._put(2, NO_KEY if fact.key is None else "" if fact.key == computed_key(fact) else fact.key.hex())
+        computed = computed_key(fact.kind, fact.project_id, said)
+        self._put(2, NO_KEY if fact.key is None else "" if fact.key == computed else fact.key.hex())
 
     def _put_place(self, kind: str, origin: str, epoch: str, seq: int) -> None:
         """Say what comes, of which log, and its number; nothing of it when it is the entry after the last one."""
@@ -86,17 +99,17 @@ class FrameWriter:
         if not known:
             self._put(1, str(seq))
 
-    def _put_payload(self, stamp: int, fact: Fact) -> None:
-        marked = self._put_body(fact)
-        shape = self._details.write(fact.detail, About(stamp, fact.body, marked))
+    def _put_payload(self, stamp: int, fact: Fact, said: Mapping[str, Any]) -> None:
+        marked = self._put_body(fact, form_id_of(said))
+        shape = self._details.write(fact.detail, said, About(stamp, fact.body, marked))
         self._put_changed(9, AS_IT_IS if shape is None else str(shape))
         if shape is None:
             self._put(10, str(len(fact.detail)))
             self._plain.append(fact.detail)
 
-    def _put_body(self, fact: Fact) -> dict[int, str]:
+    def _put_body(self, fact: Fact, form_id: str) -> dict[int, str]:
         """Put a body where it is smallest; return the last text of each of its marks."""
-        model = self._model(fact) if fact.kind is Kind.SUBMISSION else None
+        model = self._model(fact.project_id, form_id) if fact.kind is Kind.SUBMISSION else None
         try:
             written = model.outline.write(fact.body.decode()) if model else None
         except UnicodeDecodeError:
@@ -108,10 +121,10 @@ class FrameWriter:
         self._put(8, str(list(self._models.values()).index(model)))
         return written
 
-    def _model(self, fact: Fact) -> Model | None:
+    def _model(self, project_id: int, form_id: str) -> Model | None:
         if self._codec is None:
             return None
-        form = (fact.project_id, form_id_of(fact.detail))
+        form = (project_id, form_id)
         if form not in self._models:
             if len(self._models) >= MODELS_MAX:
                 return None

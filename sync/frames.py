@@ -13,7 +13,17 @@ from dataclasses import replace
 
 from zstandard import ZstdError
 
-from sync.frame_items import PLAIN, Codec, FrameError, Payload, Sent, Skip, UnknownFormError, form_id_of
+from sync.frame_items import (
+    PLAIN,
+    Codec,
+    FrameError,
+    Payload,
+    Sent,
+    Skip,
+    UnknownFormError,
+    form_id_of,
+    read_detail,
+)
 from sync.frame_parts import MAGIC
 from sync.frame_reader import FrameReader
 from sync.frame_writer import FrameWriter
@@ -78,7 +88,7 @@ def _bare(items: Sequence[Sent | Skip]) -> list[Sent | Skip]:
 
 
 def _withform_id_of(entry: Entry) -> Entry:
-    form_id = form_id_of(entry.fact.detail) if entry.fact.kind is Kind.SUBMISSION else ""
+    form_id = form_id_of(read_detail(entry.fact.detail)) if entry.fact.kind is Kind.SUBMISSION else ""
     return (
         entry if entry.fact.form_id == form_id else replace(entry, fact=replace(entry.fact, form_id=form_id))
     )

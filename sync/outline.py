@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from sync.columns import RESERVED, UNPACKED_BYTES_MAX, Known
-from sync.recipes import Recipes
+from sync.recipes import MADE, Recipes
 
 EMPTY = "\x04"
 END = 0
@@ -125,6 +125,7 @@ class Outline:
         parts: list[str] = []
         last: dict[int, str] = {}
         follows, exceptions, written = self._follows, self._exceptions, self._written
+        settled = self._recipes.settled
         before, said, size = END, "", 0
         turns = map(int, next(texts[0]).split())
         right = next(turns, MARKS_MAX)
@@ -140,7 +141,10 @@ class Outline:
             head, tail, alone = written[number]
             before, said = number, ""
             if tail:
-                said = last[number] = self._recipes.read(number, next(texts[number]), last)
+                said = next(texts[number])
+                if said == MADE or number not in settled:
+                    said = self._recipes.read(number, said, last)
+                last[number] = said
                 parts.append(f"<{alone}" if said == EMPTY else f"<{head}{said}<{tail}")
             elif alone:
                 parts.append(f"<{alone}")

@@ -22,18 +22,18 @@ Recipe = tuple[Piece, ...]
 
 
 class Recipes:
-    """How the texts of each mark are made of those before them in the same document."""
+    """How the texts of each mark are made of those before them in the same document. settled: marks that learn no more."""
 
     def __init__(self) -> None:
         self._known: dict[int, Recipe] = {}
         self._tries: dict[int, int] = {}
-        self._settled: set[int] = set()
+        self.settled: set[int] = set()
 
     def copy(self) -> Recipes:
         """Return the same recipes, to find others beside them."""
         other = Recipes()
         other._known, other._tries = dict(self._known), dict(self._tries)
-        other._settled = set(self._settled)
+        other.settled = set(self.settled)
         return other
 
     def write(self, mark: int, text: str, texts: Mapping[int, str]) -> str:
@@ -41,7 +41,7 @@ class Recipes:
         recipe = self._known.get(mark)
         if recipe and text and follow(recipe, texts) == text:
             return MADE
-        if len(text) >= CHARS_MIN and mark not in self._settled:
+        if len(text) >= CHARS_MIN and mark not in self.settled:
             self._learn(mark, text, texts)
         return text
 
@@ -49,14 +49,14 @@ class Recipes:
         """Return the text for which this stands. Raises LookupError."""
         if text == MADE:
             return follow(self._known[mark], texts)
-        if len(text) >= CHARS_MIN and mark not in self._settled:
+        if len(text) >= CHARS_MIN and mark not in self.settled:
             self._learn(mark, text, texts)
         return text
 
     def _learn(self, mark: int, text: str, texts: Mapping[int, str]) -> None:
         tries = self._tries[mark] = self._tries.get(mark, 0) + 1
         if tries == TRIES_MAX:
-            self._settled.add(mark)
+            self.settled.add(mark)
         if len(text) <= CHARS_MAX and (found := find(text, texts)):
             self._known[mark] = found
 

@@ -103,7 +103,7 @@ def _cover(connection: Connection, name: Log, chains: Chains, skip: Skip) -> Non
 
 def _with_form(entry: Entry) -> Entry:
     """The entry with the form by which its body is compressed."""
-    if not entry.fact.body or not entry.fact.detail:
+    if entry.fact.form_id or not entry.fact.body or not entry.fact.detail:
         return entry
     form_id = orjson.loads(entry.fact.detail).get("form_id", "")
     return replace(entry, fact=replace(entry.fact, form_id=form_id))

@@ -1,0 +1,119 @@
+"""What a meeting of a post and its centre costs: both nodes in this process, with stores on disk and no network.
+
+`python -m benchmarks.meeting [HELD]`: how many records the two hold already when ten are new.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.relay import facts_of_records, filled
+from server.node import Node, open_node
+from server.relay import enrolling
+from server.relay.client import ROOM_BYTES, ROOM_BYTES_MAX
+from server.relay.messages import Message, open_message, read, write
+from server.relay.session import Other, Session
+from server.settings import Settings
+from server.setup import ensure_project, publish_bundled
+from server.store import journal, posts
+from server.store.engine import reading, writing
+from sync.journal import Fact, Kind
+
+FORM = "flow_monitoring_registry"
+RECORDS = 1000
+HELD = 10_000
+AT_ONCE = 500
+
+
+@dataclass
+class Met:
+    """What a meeting came to. bytes: of messages, both ways. frame_bytes: of the frames in them. in_s: CPU of the centre."""
+
+    exchanges: int = 0
+    bytes: int = 0
+    frame_bytes: int = 0
+    taken: int = 0
+    in_s: float = 0.0
+
+
+def main() -> None:
+    """Print the table."""
+    held = int(sys.argv[1]) if sys.argv[1:] else HELD
+    with pair() as (centre, post):
+        meet(post, centre)
+        in_step = meet(post, centre)
+        collect(post, facts_of_records(filled(FORM, RECORDS)[0]))
+        many = meet(post, centre)
+        collect(post, [Fact(Kind.DISTINCT, 1, None, b'{"number":%d}' % number) for number in range(held)])
+        meet(post, centre)
+        collect(post, facts_of_records(filled(FORM, 10, seed=7)[0]))
+        few = meet(post, centre)
+    print("| a post and its centre | |\n|---|---|")
+    print(f"| nodes in step, bytes of messages | {in_step.bytes:,} in {in_step.exchanges} exchange |")
+    print(f"| {RECORDS:,} records, bytes each | {many.bytes / RECORDS:.0f} in {many.exchanges} exchanges |")
+    print(f"| records a CPU second at the centre, until durable | {RECORDS / many.in_s:,.0f} |")
+    print(f"| 10 new among {held:,}: bytes more than their frames | {few.bytes - few.frame_bytes:,} |")
+
+
+@contextmanager
+def pair() -> Iterator[tuple[Node, Node]]:
+    """A centre with the bundled forms, and a post of it."""
+    with TemporaryDirectory() as folder:
+        centre, post = (open_node(Settings(data=Path(folder) / name)) for name in ("centre", "post"))
+        ensure_project(centre)
+        publish_bundled(centre)
+        answer = enrolling.become_post(post, enrolling.enrol(centre, "north", "http://localhost"), keep=False)
+        enrolling.admit(centre, answer)
+        with writing(post.engine) as connection:
+            posts.confirm_centre(connection)
+        yield centre, post
+        for node in (centre, post):
+            node.close()
+
+
+def collect(node: Node, facts: Sequence[Fact]) -> None:
+    """Have a node take in records."""
+    for start in range(0, len(facts), AT_ONCE):
+        with writing(node.engine) as connection:
+            journal.append(connection, facts[start : start + AT_ONCE])
+
+
+def meet(post: Node, centre: Node) -> Met:
+    """Have the two meet until they are in step; what each says travels as it would."""
+    with reading(post.engine) as here, reading(centre.engine) as there:
+        names = journal.origin(here), journal.origin(there)
+    name = secrets.token_hex(8)
+    lower = Session(post, Other(names[1], centre.keys.public, is_up=True), name)
+    upper = Session(centre, Other(names[0], post.keys.public, is_up=False), name)
+    met, room = Met(), ROOM_BYTES
+    while True:
+        message = _carried(met, lower.speak(room), post, names[0], centre)
+        began = time.process_time()
+        upper.hear(message)
+        met.in_s += time.process_time() - began
+        answer = _carried(met, upper.speak(room), centre, names[1], post)
+        lower.hear(answer)
+        met.exchanges += 1
+        room = min(room * 2, ROOM_BYTES_MAX)
+        if not (message.brings or answer.brings or message.head.have or answer.head.have):
+            met.taken = upper.taken
+            return met
+
+
+def _carried(met: Met, message: Message, sender: Node, name: str, receiver: Node) -> Message:
+    sealed = write(message, sender.keys, name, receiver.keys.public)
+    met.bytes += len(sealed)
+    met.frame_bytes += sum(map(len, message.frames))
+    _, signature, content = open_message(sealed, receiver.keys)
+    return read(content, signature, sender.keys.public, receiver.keys)
+
+
+if __name__ == "__main__":
+    main()
