@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.relay import facts_of_records, filled
+from benchmarks.records import facts_of_records, filled
 from server.node import Node, open_node
 from server.relay import enrolling
 from server.relay.client import ROOM_BYTES, ROOM_BYTES_MAX
@@ -43,11 +43,9 @@ class Met:
     in_s: float = 0.0
 
 
-def main() -> None:
+def main(held: int = HELD) -> None:
     """Print the table."""
-    held = int(sys.argv[1]) if sys.argv[1:] else HELD
-    with pair() as (centre, post):
-        meet(post, centre)
+    with TemporaryDirectory() as folder, pair(Path(folder)) as (centre, post):
         in_step = meet(post, centre)
         collect(post, facts_of_records(filled(FORM, RECORDS)[0]))
         many = meet(post, centre)
@@ -63,19 +61,18 @@ def main() -> None:
 
 
 @contextmanager
-def pair() -> Iterator[tuple[Node, Node]]:
-    """A centre with the bundled forms, and a post of it."""
-    with TemporaryDirectory() as folder:
-        centre, post = (open_node(Settings(data=Path(folder) / name)) for name in ("centre", "post"))
-        ensure_project(centre)
-        publish_bundled(centre)
-        answer = enrolling.become_post(post, enrolling.enrol(centre, "north", "http://localhost"), keep=False)
-        enrolling.admit(centre, answer)
-        with writing(post.engine) as connection:
-            posts.confirm_centre(connection)
-        yield centre, post
-        for node in (centre, post):
-            node.close()
+def pair(folder: Path, url: str = "http://localhost") -> Iterator[tuple[Node, Node]]:
+    """A centre with the bundled forms, and a post of it that has met it. url: of the centre."""
+    centre, post = (open_node(Settings(data=folder / name)) for name in ("centre", "post"))
+    ensure_project(centre)
+    publish_bundled(centre)
+    enrolling.admit(centre, enrolling.become_post(post, enrolling.enrol(centre, "north", url), keep=False))
+    with writing(post.engine) as connection:
+        posts.confirm_centre(connection)
+    meet(post, centre)
+    yield centre, post
+    for node in (centre, post):
+        node.close()
 
 
 def collect(node: Node, facts: Sequence[Fact]) -> None:
@@ -116,4 +113,4 @@ def _carried(met: Met, message: Message, sender: Node, name: str, receiver: Node
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))

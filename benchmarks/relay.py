@@ -1,39 +1,33 @@
 """What a record weighs on its way to another node, against zstd at its slowest over all records together.
 
-`python -m benchmarks.relay [RECORDS]`: made-up records of two bundled questionnaires and of the other benchmarks' form.
+`python -m benchmarks.relay [RECORDS]`: made-up records of two bundled questionnaires and of the other benchmarks' form; then
+what meetings cost and what passes over the wire. `python -m benchmarks.relay link`: over a satellite link.
 """
 
 from __future__ import annotations
 
-import random
 import secrets
 import sys
 import time
 import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import zstandard
 
-from benchmarks import workload
+from benchmarks import link, meeting, wire, workload
+from benchmarks.records import BEGIN, facts_of_records, filled
 from forms.compile import compile_form
-from forms.fill import Tablet, fill
-from forms.fill_form import prepare
 from forms.sample import sample
-from server.publishing import BUNDLED
-from server.receiving import Sender, examine, facts_of
 from server.relay.codec import BLOCK, FEW, RECORDS_MAX, made_up
 from sync.clock import COUNTER_BITS
 from sync.frames import Sent, pack, unpack
-from sync.journal import Fact, Head, seal
+from sync.journal import Head, seal
 from sync.outline import Primer
 
 RECORDS = 400
 BATCHES = (1, 10, 100)
 FRAMES_MAX = 10
-DEVICES = 12
-BEGIN = datetime(2026, 11, 1, 8, tzinfo=UTC)
 
 
 class Codec:
@@ -50,7 +44,10 @@ class Codec:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
+    if sys.argv[1:] == ["link"]:
+        link.main()
+        return
     records = int(sys.argv[1]) if sys.argv[1:] else RECORDS
     print("| form | bytes XML | records | bytes each | to zstd -19 of all | CPU us each, out | in |")
     print("|---|---|---|---|---|---|---|")
@@ -59,25 +56,8 @@ def main() -> None:
     made = workload.sheet()
     form = compile_form(made, "bench.md")
     _measure("bench", list(workload.instances(records, 1)), sample(form.schema, form.xform))
-
-
-def filled(name: str, records: int, seed: int = 5) -> tuple[list[bytes], bytes]:
-    """Instances as tablets send them, and the made-up records that every node has."""
-    path = BUNDLED / f"{name}.xlsx"
-    compiled = compile_form(path.read_bytes(), path.name)
-    media = {file.name: file.read_bytes() for file in (BUNDLED / "media").iterdir()}
-    form = prepare(compiled.schema, compiled.xform, media)
-    chance = random.Random(seed)
-    filled = [
-        fill(
-            form,
-            now=BEGIN + timedelta(minutes=7 * number),
-            chance=chance,
-            tablet=Tablet(f"collect:{number % DEVICES:016d}", f"enumerator {number % DEVICES}"),
-        ).xml
-        for number in range(records)
-    ]
-    return filled, sample(compiled.schema, compiled.xform)
+    meeting.main()
+    wire.main()
 
 
 def _measure(name: str, xmls: Sequence[bytes], known: bytes) -> None:
@@ -108,15 +88,6 @@ def _measure(name: str, xmls: Sequence[bytes], known: bytes) -> None:
             f"{in_s / batch / frames * 1e6:.0f}",
         )
         print("|", " | ".join(map(str, cells)), "|", flush=True)
-
-
-def facts_of_records(xmls: Sequence[bytes]) -> list[Fact]:
-    facts = []
-    for number, xml in enumerate(xmls):
-        device = number * 7 % DEVICES
-        sender = Sender(device, f"tablet {device}", f"collect:{device:016d}", "openrosa")
-        facts += facts_of(examine(1, xml, (), sender, lambda *_: True))
-    return facts
 
 
 if __name__ == "__main__":

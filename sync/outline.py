@@ -38,7 +38,7 @@ class Outline:
         self._written: list[tuple[str, str, str]] = [("", "", "")]
         self._numbers = {"end": END}
         self._follows = [END]
-        self._exceptions: dict[tuple[int, str], int] = {}
+        self._exceptions: dict[int, dict[str, int]] = {}
         self._recipes = Recipes()
 
     def copy(self) -> Outline:
@@ -46,7 +46,8 @@ class Outline:
         other = Outline()
         other.marks, other.columns = list(self.marks), [[] for _ in self.columns]
         other._written, other._numbers = list(self._written), dict(self._numbers)
-        other._follows, other._exceptions = list(self._follows), dict(self._exceptions)
+        other._follows = list(self._follows)
+        other._exceptions = {number: dict(some) for number, some in self._exceptions.items()}
         other._recipes = self._recipes.copy()
         return other
 
@@ -76,7 +77,9 @@ class Outline:
         place, end = 0, len(pieces)
         pieces.append("")
         while free or place < end:
-            expected = exceptions.get((before, said), follows[before])
+            expected = follows[before]
+            if before in exceptions:
+                expected = exceptions[before].get(said, expected)
             head, tail, alone = written[expected]
             number, text = expected, ""
             holes: Sequence[str] = ()
@@ -99,7 +102,7 @@ class Outline:
                 right += 1
             else:
                 steps += (right, number)
-                exceptions[before, said] = follows[before] = number
+                self._note(before, said, number)
                 right = 0
             before, said = number, text
             if tail:
@@ -111,9 +114,9 @@ class Outline:
             elif text:
                 columns[number].append(text)
                 texts[number] = text
-        if exceptions.get((before, said), follows[before]) != END:
+        if exceptions.get(before, {}).get(said, follows[before]) != END:
             steps += (right, END)
-            exceptions[before, said] = follows[before] = END
+            self._note(before, said, END)
         columns[0].append(" ".join(map(str, steps)))
         return texts
 
@@ -131,10 +134,13 @@ class Outline:
         right = next(turns, MARKS_MAX)
         for _ in range(MARKS_MAX):
             if right:
-                number = exceptions.get((before, said), follows[before])
+                number = follows[before]
+                if before in exceptions:
+                    number = exceptions[before].get(said, number)
                 right -= 1
             else:
-                number = exceptions[before, said] = follows[before] = next(turns)
+                number = next(turns)
+                self._note(before, said, number)
                 right = next(turns, MARKS_MAX)
             if number == END:
                 return "".join(parts), last
@@ -151,18 +157,21 @@ class Outline:
             elif head:
                 pieces = head.split(_HOLE)
                 holes = [next(texts[number]) for _ in pieces[1:]]
-                last[number] = holes[0]
-                parts.append(
-                    "<" + "".join(f'{piece}"{hole}"' for piece, hole in zip(pieces, holes, strict=False))
-                )
-                parts.append(pieces[-1])
+                last[number], size = holes[0], size + sum(map(len, holes))
+                filled = (f'"{hole}"{piece}' for hole, piece in zip(holes, pieces[1:], strict=True))
+                parts.append(f"<{pieces[0]}{''.join(filled)}")
             else:
                 said = last[number] = next(texts[number])
                 parts.append(said)
-            size += len(parts[-1])
-            if size > UNPACKED_BYTES_MAX:
+            if (size := size + len(said)) > UNPACKED_BYTES_MAX:
                 break
         raise ValueError("a document has no end")
+
+    def _note(self, before: int, said: str, number: int) -> None:
+        """Expect a mark where another was; what only one has followed so far needs no text to tell."""
+        if self._follows[before] != END:
+            self._exceptions.setdefault(before, {})[said] = number
+        self._follows[before] = number
 
 
 def _written(mark: str) -> tuple[str, str, str]:

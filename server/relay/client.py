@@ -26,7 +26,7 @@ HEADERS = {"Content-Type": "application/octet-stream", "User-Agent": "chapar", "
 TIMEOUT_S = 300
 """A message of 64 kB takes that long at 2 kbit/s."""
 CONNECT_S = 30
-QUICK_S, SLOW_S = 1.0, 10.0
+QUICK_S, SLOW_S = 8.0, 20.0
 """An exchange that takes less lets the next one bring twice as much; one that takes more, half as much."""
 CUTS_MAX = 4
 """So often a meeting goes on after a cut, each time with a quarter in a message; then somebody waits."""
