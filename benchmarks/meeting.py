@@ -16,12 +16,13 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.records import facts_of_records, filled
 from server.node import Node, open_node
+from server.publishing import BUNDLED, publish_file
 from server.relay import enrolling
 from server.relay.client import ROOM_BYTES, ROOM_BYTES_MAX
 from server.relay.messages import Message, open_message, read, write
 from server.relay.session import Other, Session
 from server.settings import Settings
-from server.setup import ensure_project, publish_bundled
+from server.setup import PROJECT_ID, ensure_project
 from server.store import journal, posts
 from server.store.engine import reading, writing
 from sync.journal import Fact, Kind
@@ -62,10 +63,10 @@ def main(held: int = HELD) -> None:
 
 @contextmanager
 def pair(folder: Path, url: str = "http://localhost") -> Iterator[tuple[Node, Node]]:
-    """A centre with the bundled forms, and a post of it that has met it. url: of the centre."""
+    """A centre with a bundled form, and a post of it that has met it. url: of the centre."""
     centre, post = (open_node(Settings(data=folder / name)) for name in ("centre", "post"))
     ensure_project(centre)
-    publish_bundled(centre)
+    publish_file(centre, PROJECT_ID, BUNDLED / f"{FORM}.xlsx")
     enrolling.admit(centre, enrolling.become_post(post, enrolling.enrol(centre, "north", url), keep=False))
     with writing(post.engine) as connection:
         posts.confirm_centre(connection)
