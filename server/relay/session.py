@@ -33,7 +33,7 @@ from sync.journal import FIRST_KINDS, BrokenChainError, Kind
 from sync.logs import MAIN, SAID_BYTES, Have, Log, Range, list_have
 
 FRAME_BYTES = 64_000
-ROOM_BYTES_MIN, ROOM_BYTES, ROOM_BYTES_MAX = 2_000, 64_000, 1_000_000
+ROOM_BYTES_MIN, ROOM_BYTES, ROOM_BYTES_MAX = 2_000, 32_000, 1_000_000
 """What a message may bring: at least, at first, at most."""
 RATIO = 0.1
 """What a frame is of its entries, at first; then as the last one was."""
