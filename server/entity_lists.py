@@ -59,7 +59,7 @@ def for_tablets(engine: Engine, found: StoredDataset) -> Iterator[bytes]:
     """
     names = found.columns()
     yield csv_bytes([["name", "label", "__version", *names]])
-    for page in _iter_shown(engine, found):
+    for page in iter_shown(engine, found):
         yield csv_bytes(
             [
                 one.uuid,
@@ -112,7 +112,7 @@ def iter_pages(
         after = page[-1].place
 
 
-def _iter_shown(engine: Engine, found: StoredDataset) -> Iterator[list[Listed]]:
+def iter_shown(engine: Engine, found: StoredDataset) -> Iterator[list[Listed]]:
     """Yield what the list shows at this node: its own entities, then those that only its centre can tell of."""
     with reading(engine) as connection:
         told = listed.read_told(connection, found.project_id, found.name)

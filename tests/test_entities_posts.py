@@ -108,6 +108,22 @@ def told(node: Node) -> list[dict[str, Any]]:
         return [orjson.loads(detail) for detail in connection.execute(query).scalars() if detail]
 
 
+def test_a_post_passes_on_to_those_below_it_what_it_was_told_and_what_it_made_of_it(centre, post):
+    low = Post("low", "post-2", b"", "", None, frozenset({"milak"}), "")
+    carry(centre, post)
+    assert list_for(post, low) == 1
+    assert list_for(post, low) == 0
+    update_case(post, "c", MILAK, 1, crossing="milak", status="closed")
+    assert list_for(post, low) == 1
+    passed_on = [one for one in told(post) if one["post"] == "post-2"]
+    assert [(one["uuid"], one["data"]["status"], one["version"]) for one in passed_on][-1] == (
+        MILAK,
+        "closed",
+        2,
+    )
+    assert set(passed_on[-1]["seen"]) > {"post-1"}
+
+
 def test_a_post_is_told_the_cases_of_its_crossing_without_what_is_flagged(centre, post):
     assert list_for(centre, POST) == 1
     (one,) = told(centre)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import orjson
 from sqlalchemy import Connection, func, select
 
-from server.entity_lists import iter_pages
+from server.entity_lists import iter_shown
 from server.node import Node
 from server.store import datasets, forms, journal, listed, mentions, peers
 from server.store.datasets import StoredDataset
@@ -66,18 +66,20 @@ def _tell(node: Node, origin: str, post: Post, found: StoredDataset) -> int:
 
 
 def _wanted(node: Node, origin: str, post: Post, found: StoredDataset) -> Iterator[Listed]:
-    """What the list of this post shows of entities that others wrote to as well."""
+    """What the list of this post shows of entities that others wrote to as well, or that this node was told of itself."""
     names = found.columns()
-    for page in iter_pages(node.engine, found):
-        mine = {one.uuid: one for one in page}
+    for page in iter_shown(node.engine, found):
         with reading(node.engine) as connection:
-            seen = _seen(connection, found, list(mine))
-        for uuid, one in mine.items():
-            values = orjson.loads(one.data)
-            is_of_crossing = post.crossings is None or values.get(CROSSING) in post.crossings
-            if is_of_crossing and set(seen[uuid]) != {origin}:
-                told = {name: values[name] for name in names if values.get(name)}
-                yield Listed(uuid, one.version, found.label(uuid, one.label), told, seen[uuid])
+            written = _seen(connection, found, [one.uuid for one in page])
+        for one in page:
+            here = written.get(one.uuid, {})
+            seen = {
+                name: max(one.seen.get(name, 0), here.get(name, 0)) for name in sorted({*one.seen, *here})
+            }
+            is_of_crossing = post.crossings is None or one.values.get(CROSSING) in post.crossings
+            if is_of_crossing and set(seen) != {origin}:
+                told = {name: one.values[name] for name in names if one.values.get(name)}
+                yield Listed(one.uuid, one.version, found.label(one.uuid, one.label), told, seen)
 
 
 def _seen(connection: Connection, found: StoredDataset, uuids: list[str]) -> dict[str, dict[str, int]]:
