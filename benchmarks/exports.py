@@ -154,4 +154,8 @@ if __name__ == "__main__":
             wide = tuple(map(int, numbers)) or WIDE
             main(*wide, ["csv"])
         case numbers:
-            main(int(numbers[0]) if numbers else 10_000, COLUMNS, [one.value for one in Format])
+            main(
+                int(numbers[0]) if numbers else 10_000,
+                COLUMNS,
+                [one.value for one in Format if one is not Format.MEDIA],
+            )
