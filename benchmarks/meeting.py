@@ -20,7 +20,8 @@ from server.publishing import BUNDLED, publish_file
 from server.relay import enrolling
 from server.relay.client import ROOM_BYTES, ROOM_BYTES_MAX
 from server.relay.messages import Message, open_message, read, write
-from server.relay.session import Other, Session
+from server.relay.other import Other
+from server.relay.session import Session
 from server.settings import Settings
 from server.setup import PROJECT_ID, ensure_project
 from server.store import journal, posts

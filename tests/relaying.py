@@ -21,8 +21,8 @@ from server.receiving import Sender, StoredFile
 from server.relay import enrolling
 from server.relay.choosing import choose, list_doubted, read_due
 from server.relay.messages import Head
+from server.relay.other import Other, note_told
 from server.relay.scope import Scope
-from server.relay.session import Other, note_told
 from server.relay.taking import take
 from server.relay.trust import sift
 from server.settings import Settings

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.parametrize("new_node", ["sqlite"], indirect=True)
 @pytest.fixture
 def newer(monkeypatch):
     """Make tablets' users a kind that was added lately; return how to make the post an older one, or a newer again."""
-    monkeypatch.setattr("server.relay.session.FIRST_KINDS", FIRST_KINDS - {Kind.APP_USER})
+    monkeypatch.setattr("server.relay.other.FIRST_KINDS", FIRST_KINDS - {Kind.APP_USER})
 
     def set_newer(is_newer):
         monkeypatch.setattr(Session, "kinds", [Kind.APP_USER] if is_newer else [])

@@ -25,16 +25,8 @@ from server.relay.choosing import choose, read_due
 from server.relay.fetching import Files
 from server.relay.keys import KeysError
 from server.relay.messages import Head, Message, MessageError, Part, open_message, read, write
-from server.relay.session import (
-    Other,
-    Session,
-    list_below,
-    look_at_own,
-    note_marks,
-    note_told,
-    scope_of,
-    size_of,
-)
+from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of
+from server.relay.session import Session, size_of
 from server.store import journal, logs, mentions, peers, posts
 from server.store.engine import reading, writing
 from server.store.files import files_in

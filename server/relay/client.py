@@ -15,7 +15,8 @@ from server.node import Node
 from server.relay import enrolling
 from server.relay.keys import KeysError
 from server.relay.messages import Message, MessageError, open_message, read, write
-from server.relay.session import ROOM_BYTES, ROOM_BYTES_MAX, ROOM_BYTES_MIN, Other, RelayError, Session
+from server.relay.other import Other
+from server.relay.session import ROOM_BYTES, ROOM_BYTES_MAX, ROOM_BYTES_MIN, RelayError, Session
 from server.store import journal, lost, peers, posts
 from server.store.engine import reading, writing
 from server.store.posts import Centre

@@ -17,7 +17,8 @@ from server.problems import Problem
 from server.relay import listing
 from server.relay.keys import KeysError
 from server.relay.messages import MessageError, open_message, read, write
-from server.relay.session import ROOM_BYTES_MAX, ROOM_BYTES_MIN, Other, Session
+from server.relay.other import Other
+from server.relay.session import ROOM_BYTES_MAX, ROOM_BYTES_MIN, Session
 from server.store import journal, peers, posts
 from server.store.engine import reading, writing
 from server.store.posts import Post

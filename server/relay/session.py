@@ -11,7 +11,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 import orjson
@@ -24,13 +24,14 @@ from server.relay.choosing import choose, count_waiting, list_doubted, read_due
 from server.relay.codec import FEW, StoreCodec
 from server.relay.fetching import Files
 from server.relay.messages import Head, Message, Part
+from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of
 from server.relay.scope import Scope
-from server.store import identity, logs, lost, marks, mentions, peers, posts, purges
+from server.store import logs, lost, marks, mentions, peers, purges
 from server.store.engine import reading, writing
 from server.store.lost import Asked
 from sync.frames import PLAIN, Sent, Skip, UnknownFormError, pack, unpack
 from sync.journal import FIRST_KINDS, BrokenChainError, Kind
-from sync.logs import MAIN, SAID_BYTES, Have, Log, Range, list_have
+from sync.logs import MAIN, Have, Log, Range, list_have
 
 FRAME_BYTES = 64_000
 ROOM_BYTES_MIN, ROOM_BYTES, ROOM_BYTES_MAX = 2_000, 32_000, 1_000_000
@@ -48,16 +49,6 @@ log = logging.getLogger("chapar.relay")
 
 class RelayError(Exception):
     """A meeting ended before the two were in step; tells why, and nothing of what was relayed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """The node on the other side. is_up: this node is a post of it. forms: it may have these only, None for all."""
-
-    origin: str
-    public_key: bytes
-    is_up: bool
-    forms: frozenset[str] | None = None
 
 
 class Session:
@@ -294,64 +285,6 @@ class Session:
                 except UnknownFormError:
                     self._wants_plain = True
         return items
-
-
-def scope_of(connection: Connection, other: Other) -> Scope:
-    """Return what the other side may get."""
-    known = peers.find_peer(connection, other.origin)
-    kinds = FIRST_KINDS.union(known.kinds if known else ())
-    if other.is_up:
-        below = (one for peer in peers.list_peers(connection) for one in (*peer.below, *peer.former))
-        direct = (post.origin for post in posts.list_posts(connection) if post.origin)
-        own, _ = logs.own_log(connection)
-        return Scope(other.origin, frozenset({own[0], *direct, *below}), is_up=True, kinds=kinds)
-    family = frozenset({other.origin, *(known.below if known else ())})
-    return Scope(other.origin, family, is_up=False, forms=other.forms, kinds=kinds)
-
-
-def list_below(connection: Connection) -> tuple[list[str], list[str]]:
-    """Return the origins of the posts below this node and of those below them; and of those that were."""
-    direct = {post.origin: post.revoked_at is None for post in posts.list_posts(connection) if post.origin}
-    below = [origin for origin, is_known in direct.items() if is_known]
-    former = [origin for origin, is_known in direct.items() if not is_known]
-    for met in peers.list_peers(connection):
-        (below if direct.get(met.origin) else former).extend(met.below)
-        former += met.former
-    return below, former
-
-
-def note_told(connection: Connection, other: Other, head: Head) -> None:
-    """Keep what a node says of itself when it says all that it holds: what it knows, and which posts are below it.
-
-    One that goes on under another epoch may have lost what it was sent apart: it is owed that again.
-    """
-    if not head.is_whole:
-        return
-    met = peers.find_peer(connection, other.origin)
-    if met and met.epoch and met.epoch != head.epoch:
-        mentions.owe_again(connection, other.origin)
-    peers.note(connection, other.origin, kinds=orjson.dumps(head.kinds).decode(), epoch=head.epoch)
-    if not other.is_up:
-        direct = {post.origin for post in posts.list_posts(connection) if post.origin}
-        peers.note_below(connection, other.origin, head.below, head.former, direct)
-
-
-def note_marks(connection: Connection, other: Other, said: Have, now_ms: int, *, is_whole: bool) -> None:
-    """Keep since when the node above has what was collected at or below this one."""
-    family = scope_of(connection, other).family
-    known = {name: ranges for name, ranges in said.items() if name[0] in family}
-    marks.note(connection, other.origin, known, now_ms, is_whole=is_whole)
-
-
-def look_at_own(connection: Connection, said: Have) -> None:
-    """Go on anew if a peer holds more of our log than we wrote, or something else."""
-    own, end = logs.own_log(connection)
-    for one in said.get(own, ()):
-        beyond = one.last > end.last
-        if beyond or (one.last == end.last and one.hash[:SAID_BYTES] != end.hash[:SAID_BYTES]):
-            taking.note_fork(connection, own, MAIN, one.last)
-            identity.begin_epoch(connection)
-            return
 
 
 def size_of(item: Sent | Skip) -> int:
