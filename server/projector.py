@@ -30,6 +30,7 @@ from server.store.troubles import Trouble
 
 POLL_S = 0.25
 GATHER_S = 0.1
+"""Between small steps: one costs about the same for one entry as for a few, and who answers tablets waits for it."""
 IDLE_S = 120.0
 """How long the process of its own stays when nothing waits."""
 START_S = 5.0
@@ -91,7 +92,7 @@ class Projector:
         while not self._stopped.is_set():
             is_awake = self._awake.wait(POLL_S)
             self._awake.clear()
-            self._stopped.wait(GATHER_S)  # a step costs the same for one entry as for a few
+            self._stopped.wait(GATHER_S)
             try:
                 self._project()
                 self._sweep()
@@ -117,6 +118,7 @@ class Projector:
         while not self._stopped.is_set() and not self._is_left_to_helper():
             if self._step() is None:
                 return
+            self._stopped.wait(GATHER_S)
 
     def _is_left_to_helper(self) -> bool:
         if self._helper is not None and not self._helper.has_ended():
@@ -181,8 +183,12 @@ def main(orders: BinaryIO) -> None:
         if select.select([orders], [], [], GATHER_S)[0]:
             break
         try:
-            while step(engine, schemas) is not None:
+            before = 0
+            while (reached := step(engine, schemas)) is not None:
                 idle_since = time.monotonic()
+                if reached - before < MANY:
+                    time.sleep(GATHER_S)
+                before = reached
         except Exception as error:  # noqa: BLE001
             trouble.say(error)
     engine.dispose()
