@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import random
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,22 +61,36 @@ def send(url: str, path: str, xmls: Sequence[bytes]) -> None:
         )
         kind = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(len(body))}
         for method, content, more in (("HEAD", None, {}), ("POST", body, kind)):
-            connection.putrequest(method, f"{path}?{query}", skip_accept_encoding=True)
-            common = {
-                "X-OpenRosa-Version": "1.0",
-                "Date": formatdate(usegmt=True),
-                "User-Agent": AGENT,
-                "Connection": "Keep-Alive",
-                "Accept-Encoding": "gzip",
-            }
-            for header, text in (common | more).items():
-                connection.putheader(header, text)
-            connection.endheaders(content)
-            answer = connection.getresponse()
-            answer.read()
-            if answer.status not in {201, 204}:
-                raise RuntimeError(f"the server answers {answer.status}")
+            try:
+                _ask(connection, method, f"{path}?{query}", content, more)
+            except ConnectionError:  # a busy server hung up between two requests: Collect connects again, too
+                connection.close()
+                _ask(connection, method, f"{path}?{query}", content, more)
     connection.close()
+
+
+def _ask(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    content: bytes | None,
+    more: Mapping[str, str],
+) -> None:
+    connection.putrequest(method, path, skip_accept_encoding=True)
+    common = {
+        "X-OpenRosa-Version": "1.0",
+        "Date": formatdate(usegmt=True),
+        "User-Agent": AGENT,
+        "Connection": "Keep-Alive",
+        "Accept-Encoding": "gzip",
+    }
+    for header, text in (common | dict(more)).items():
+        connection.putheader(header, text)
+    connection.endheaders(content)
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status not in {201, 204}:
+        raise RuntimeError(f"the server answers {answer.status}")
 
 
 if __name__ == "__main__":
