@@ -16,7 +16,7 @@ from server.relay.auditing import Due
 from server.relay.session import RelayError
 from server.store import journal, posts
 from server.store.engine import reading
-from server.store.troubles import STORE_TROUBLE, Trouble
+from server.store.troubles import Trouble
 
 LOOK_S = 2.0
 BETWEEN_PAGES_S = 0.01
@@ -50,24 +50,19 @@ class Relaying:
                 if self._is_post():
                     self._meet()
                 self._read_through()
+                failures = 0
+                self._wait()
             except (RelayError, Problem) as error:
                 failures += 1
                 log.log(
                     logging.WARNING if failures == 1 else logging.INFO, "the relay stands still: %s", error
                 )
-            except STORE_TROUBLE as error:
-                failures += 1
-                self._trouble.say(error)
             except Exception as error:  # noqa: BLE001  (a thread that ends tells nobody)
                 failures += 1
                 self._trouble.say(error)
-            else:
-                failures = 0
             if failures:
                 pause_s = min(RETRY_S * 2 ** (failures - 1), RETRY_S_MAX)
                 self._stopped.wait(pause_s * random.uniform(0.5, 1.5))  # noqa: S311  (posts come one after the other)
-            else:
-                self._wait()
 
     def _meet(self) -> None:
         from server.relay.client import relay  # who is no post needs neither HTTP client nor libsodium
@@ -97,15 +92,12 @@ class Relaying:
         """Until something new is here, or it is time to ask."""
         ends, seen = time.monotonic() + self._node.settings.relay_every_s, self._position()
         while time.monotonic() < ends and not self._stopped.wait(LOOK_S):
-            if self._position() not in {seen, None}:
+            if self._position() != seen:
                 return
 
-    def _position(self) -> int | None:
-        try:
-            with reading(self._node.engine) as connection:
-                return journal.head_position(connection)
-        except STORE_TROUBLE:
-            return None
+    def _position(self) -> int:
+        with reading(self._node.engine) as connection:
+            return journal.head_position(connection)
 
     def _is_post(self) -> bool:
         with reading(self._node.engine) as connection:
