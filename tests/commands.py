@@ -16,7 +16,9 @@ from server.cli import main
 TIMEOUT_S = 120
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["server.cli", "server.app", "server.setup", "forms.check.check"])
+_context.set_forkserver_preload(
+    ["server.cli", "server.app", "server.setup", "forms.check.check", "alembic.command"]
+)
 
 
 def run(

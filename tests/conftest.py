@@ -74,7 +74,18 @@ def pytest_xdist_auto_num_workers() -> int:
 ONE_DATABASE = frozenset(
     f"test_{name}.py"
     for name in (
-        *("api_edits", "bad_requests", "bad_sendings", "drafts", "exports_http", "exports_jobs"),
+        *(
+            "api",
+            "api_conflicts",
+            "api_edits",
+            "api_entities",
+            "bad_requests",
+            "entities_lists",
+            "bad_sendings",
+            "drafts",
+            "exports_http",
+            "exports_jobs",
+        ),
         *("exports_options", "form_states", "openrosa_downloads", "posts", "relay_bundles", "reviews"),
         "slots",
     )

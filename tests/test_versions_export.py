@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import subprocess
-import sys
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import commands
 import orjson
 import pandas as pd
 import pytest
@@ -326,14 +326,7 @@ def test_a_diff_of_an_unknown_version_or_by_a_stranger_is_refused(client: TestCl
 
 def test_the_commands_tell_the_difference_and_take_a_rename(tmp_path: Path) -> None:
     def chapar(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [
-            str(Path(sys.executable).parent / "chapar"),
-            "forms",
-            *words,
-            "--data",
-            str(tmp_path / "d"),
-        ]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return commands.run("forms", *words, "--data", str(tmp_path / "d"))
 
     old, new = tmp_path / "old.xml", tmp_path / "new.xml"
     old.write_bytes(compile_form(sheet(1, "text | head | Head"), "f.md").xform)
