@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 
 import commands
@@ -10,8 +11,10 @@ import pytest
 from badlink import BadLink
 from child import chapar
 from conftest import household, serving, state_of
-from relaying import collect, enrolled, has_record, new_node, records_at
+from relaying import collect, enrolled, has_record, new_node, origin_of, records_at
 from sqlalchemy import select
+from test_relay_audit import audit_of, flip_a_byte, submissions_at
+from test_relay_bundles import acquainted, carry
 from test_relay_faults import check_all_there, is_in, port_of, restored
 from test_relay_logs import verified
 from test_relay_sessions import centre, post
@@ -20,6 +23,8 @@ from server import intake, projection, receiving
 from server.doctor.facts import check_state
 from server.doctor.findings import Level
 from server.receiving import Sender
+from server.relay.auditing import read_through
+from server.relay.bundles import answer, read_bundle
 from server.relay.client import relay
 from server.relay.purging import DAY_MS, Purged, purge
 from server.relay.status import describe
@@ -202,6 +207,50 @@ def test_a_centre_set_back_gets_headers_of_what_is_gone_and_both_raise_an_alarm(
         again.close()
     with reading(post.engine) as connection:
         assert describe(connection)["centre"]["unsendable"] == 1
+
+
+def test_where_only_couriers_go_the_same_goes_and_what_the_centre_lost_is_sent_again(centre, post, tmp_path):
+    def trip(name):
+        carry(post, centre, tmp_path / f"{name}.bundle")
+        answer(centre, origin_of(post), tmp_path / f"{name}.receipt")
+        assert not read_bundle(post, tmp_path / f"{name}.receipt").problem
+        post.catch_up()
+
+    acquainted(centre, post)
+    let_go(post, 0)
+    collect(post, "uuid:sound", PHOTO)
+    collect(post, "uuid:damaged", b"another photo")
+    trip("first")
+    assert purge(post, later_ms(8), dry_run=True) == Purged(waiting=2)
+    centre.blobs.delete(hashlib.sha256(b"another photo").hexdigest())
+    flip_a_byte(centre, submissions_at(centre)[1])
+    assert read_through(centre.engine) == 1
+    trip("second")
+    assert purge(post, later_ms(8)) == Purged(records=1, files=1)
+    assert audit_of(centre)["lost"] == 1
+    trip("third")
+    assert (audit_of(centre)["lost"], audit_of(centre)["mended"]) == (0, 1)
+    assert is_in(centre, b"another photo")
+    trip("fourth")
+    assert purge(post, later_ms(8)) == Purged(records=1, files=1)
+    check_all_there(centre, {"uuid:sound", "uuid:damaged"})
+    assert not any(is_in(post, photo) for photo in (PHOTO, b"another photo"))
+
+
+@ON_SQLITE
+def test_a_file_that_the_centre_lost_is_sent_again_before_its_record_goes(centre, post):
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        collect(post, "uuid:1", PHOTO)
+        relay(post)
+        post.catch_up()
+        centre.blobs.delete(hashlib.sha256(PHOTO).hexdigest())
+        let_go(post, 0)
+        relay(post)
+        assert is_in(centre, PHOTO)
+        relay(post)
+        assert purge(post, later_ms(8)) == Purged(records=1, files=1)
 
 
 @ON_SQLITE

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from server.node import Node
 from server.problems import Problem
-from server.relay import listing, mending, taking, trust
+from server.relay import listing, mending, purging, taking, trust
 from server.relay.bundle_files import BundleError, BundleWriter, Header, iter_messages, read_header
 from server.relay.choosing import choose, read_due
 from server.relay.fetching import Files
@@ -27,15 +27,16 @@ from server.relay.keys import KeysError
 from server.relay.messages import Head, Message, MessageError, Part, open_message, read, write
 from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of
 from server.relay.session import Session, size_of
-from server.store import journal, logs, mentions, peers, posts
+from server.store import journal, logs, lost, mentions, peers, posts, requests
 from server.store.engine import reading, writing
 from server.store.files import files_in
+from server.store.requests import Requests
 from sync.frames import PLAIN, FrameError, Sent, Skip, pack, unpack
 
 RAW_BYTES = 4_000_000
 """Of the entries in one frame: many records together become smaller."""
 PART_BYTES = 1_000_000
-ASKED_MAX = 10_000
+ASKED_MAX, AGAIN_MAX, SURE_MAX = 10_000, 1000, 5000
 DUE_MAX = 1000
 """What was passed over and is for the receiver now goes into every bundle: nobody tells whether it has come."""
 
@@ -87,9 +88,7 @@ def write_bundle(
     try:
         with reading(node.engine) as connection:
             first = _first(connection, node, other)
-            bare = replace(
-                first, have=None, is_whole=False, asked=(), below=(), former=(), kinds=(), epoch=""
-            )
+            bare = Head(session=first.session, clock_ms=first.clock_ms, digest="", room=0)
             writer.begin_part()
             writer.add(write(Message(first), node.keys, own, other.public_key))
             for message, entries, files in (
@@ -168,23 +167,28 @@ def _take(node: Node, other: Other, files: Files, message: Message) -> int:
             peers.note_said(connection, other.origin, head.have)
             if other.is_up:
                 note_marks(connection, other, head.have, time.time_ns() // 1_000_000, is_whole=head.is_whole)
-            peers.note_asked(connection, other.origin, [sha256 for sha256, _ in head.asked])
+                peers.note(connection, other.origin, unsendable=purging.note_held(connection, head))
     for part in message.parts:
         files.keep(part)
     return new
 
 
 def _first(connection: Connection, node: Node, other: Other) -> Head:
-    """What every file says first: what is here, and which files lack."""
+    """What every file says first: what is here, what lacks, and which files that were asked about are here."""
     below, former = list_below(connection)
+    files, now_ms = Files(node, other.origin), time.time_ns() // 1_000_000
+    held = files.list_held(requests.read(connection, other.origin).unsure)
     return Head(
         session=f"bundle-{secrets.token_hex(8)}",
-        clock_ms=time.time_ns() // 1_000_000,
+        clock_ms=now_ms,
         digest="",
         room=0,
         have=logs.read_have(connection),
         is_whole=True,
-        asked=[(sha256, 0) for sha256, _ in Files(node, other.origin).list_asked(ASKED_MAX)],
+        asked=[(sha256, 0) for sha256, _ in files.list_asked(ASKED_MAX)],
+        again=lost.list_asked(connection, AGAIN_MAX),
+        sure=purging.list_unsure(connection, now_ms, SURE_MAX) if other.is_up else (),
+        held=held,
         below=below,
         former=former,
         kinds=Session.kinds,
@@ -197,13 +201,14 @@ def _iter(
 ) -> Iterator[tuple[Message, int, int]]:
     """Yield messages, texts before files, each with how many entries it brings and how many files it ends."""
     named: dict[str, None] = {}
-    for items in _together(connection, other, everything):
+    asked = requests.read(connection, other.origin)
+    for items in _together(connection, other, asked, everything):
         sent = [item for item in items if isinstance(item, Sent)]
         for one in sent:
             detail = orjson.loads(one.entry.fact.detail or b"{}")
             named |= dict.fromkeys(sorted(files_in(detail)) if isinstance(detail, dict) else ())
         yield Message(head, [pack(items, PLAIN)]), len(sent), 0
-    named |= dict.fromkeys(peers.list_asked_by(connection, other.origin))
+    named |= dict.fromkeys(asked.files)
     sizes = {sha256: size for sha256 in named if (size := node.blobs.size(sha256)) is not None}
     for sha256, total in sorted(sizes.items(), key=lambda file: (file[1], file[0])):
         for offset in range(0, max(total, 1), PART_BYTES):
@@ -212,14 +217,17 @@ def _iter(
             yield Message(head, (), [Part(sha256, offset, total, content)]), 0, int(is_last)
 
 
-def _together(connection: Connection, other: Other, everything: bool) -> Iterator[Sequence[Sent | Skip]]:
+def _together(
+    connection: Connection, other: Other, asked: Requests, everything: bool
+) -> Iterator[Sequence[Sent | Skip]]:
     """What the receiver lacks, as many at once as go into one frame."""
     met = None if everything else peers.find_peer(connection, other.origin)
     scope = scope_of(connection, other)
     some: list[Sent | Skip] = []
     raw = 0
     due = read_due(connection, scope, DUE_MAX)
-    for item in chain(due.values(), choose(connection, scope, met.said if met else {})):
+    again = mending.answer(connection, scope, asked.again)
+    for item in chain(again, due.values(), choose(connection, scope, met.said if met else {})):
         some.append(item)
         raw += size_of(item)
         if raw >= RAW_BYTES:

@@ -16,6 +16,7 @@ from server import projection
 from server.node import Node
 from server.relay.messages import Part
 from server.store import dropping
+from server.store.dialect import insert_ignore
 from server.store.engine import reading, writing
 from server.store.tables import wanted
 
@@ -52,6 +53,14 @@ class Files:
                 asked.append((sha256, self._offset(sha256)))
         self._settle(settled)
         return asked
+
+    def list_held(self, unsure: Sequence[str]) -> list[str]:
+        """Return those of these files that are here; the others lack from now on."""
+        held = [one for one in unsure if self._node.blobs.has(one)]
+        if missing := sorted(set(unsure).difference(held)):
+            with writing(self._node.engine) as connection:
+                insert_ignore(connection, wanted, [{"sha256": one, "size": 0} for one in missing])
+        return held
 
     def read_parts(self, asked: Sequence[tuple[str, int]], room: int) -> Iterator[Part]:
         """Yield parts of those files that are here, as much as there is room for."""

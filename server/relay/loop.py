@@ -49,6 +49,7 @@ class Relaying:
             try:
                 if self._is_post():
                     self._meet()
+                self._purge()
                 self._read_through()
                 failures = 0
                 self._wait()
@@ -68,7 +69,6 @@ class Relaying:
         from server.relay.client import relay  # who is no post needs neither HTTP client nor libsodium
 
         met = relay(self._node, audit=self._is_due().compare)
-        self._purge()
         if met.taken or met.mended:
             self._taken()
             release_waiting(self._node)

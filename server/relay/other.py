@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from server.relay import taking
 from server.relay.messages import Head
 from server.relay.scope import Scope
-from server.store import identity, logs, marks, mentions, peers, posts
+from server.store import identity, logs, marks, mentions, peers, posts, requests
+from server.store.requests import Requests
 from sync.journal import FIRST_KINDS
 from sync.logs import MAIN, SAID_BYTES, Have
 
@@ -50,7 +51,7 @@ def list_below(connection: Connection) -> tuple[list[str], list[str]]:
 
 
 def note_told(connection: Connection, other: Other, head: Head) -> None:
-    """Keep what a node says of itself when it says all that it holds: what it knows, and which posts are below it.
+    """Keep what a node says of itself when it says all that it holds: what it knows and lacks, and which posts are below it.
 
     One that goes on under another epoch may have lost what it was sent apart: it is owed that again.
     """
@@ -59,6 +60,8 @@ def note_told(connection: Connection, other: Other, head: Head) -> None:
     met = peers.find_peer(connection, other.origin)
     if met and met.epoch and met.epoch != head.epoch:
         mentions.owe_again(connection, other.origin)
+    asked = Requests([sha256 for sha256, _ in head.asked], head.again, head.sure)
+    requests.keep(connection, other.origin, asked)
     peers.note(connection, other.origin, kinds=orjson.dumps(head.kinds).decode(), epoch=head.epoch)
     if not other.is_up:
         direct = {post.origin for post in posts.list_posts(connection) if post.origin}

@@ -6,6 +6,7 @@ about which something is open stay, as do those that people decided about and th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
@@ -13,14 +14,16 @@ from sqlalchemy import Connection
 
 from server.node import Node
 from server.projection import CURSOR
-from server.store import dropping, journal, logs, marks, peers, posts, purges
+from server.relay.messages import Head
+from server.store import dropping, journal, logs, marks, peers, posts, purges, requests
 from server.store.engine import reading, writing
-from server.store.purges import Record
+from server.store.purges import Record, Safe
 from server.store.submissions import FormKey
-from sync.logs import Log
 
 DAY_MS = 86_400_000
 AT_ONCE = 200
+
+log = logging.getLogger("chapar.relay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,15 @@ def list_unsure(connection: Connection, now_ms: int, limit: int) -> list[str]:
     return sorted(found)[:limit]
 
 
+def note_held(connection: Connection, head: Head) -> int:
+    """Keep which files the centre says to have and to lack; return how many of the entries that it lacks were purged."""
+    purges.note_held(connection, head.held, [sha256 for sha256, _ in head.asked])
+    unsendable = purges.count_asked(connection, head.again)
+    if unsendable:
+        log.warning("the centre asks for %d entries that were purged here", unsendable)
+    return unsendable
+
+
 def _settled(connection: Connection, form: FormKey) -> Iterator[Record]:
     after = ""
     while some := purges.list_settled(connection, form, after, AT_ONCE):
@@ -73,7 +85,7 @@ def _settled(connection: Connection, form: FormKey) -> Iterator[Record]:
 
 
 def _ready(
-    connection: Connection, form: FormKey, roots: Collection[str], safe: dict[Log, int]
+    connection: Connection, form: FormKey, roots: Collection[str], safe: Safe
 ) -> tuple[list[Record], int]:
     """Those of these records that may go, and how many wait for the centre to confirm their files."""
     ready, waiting = [], 0
@@ -87,7 +99,7 @@ def _ready(
     return ready, waiting
 
 
-def _drop(node: Node, form: FormKey, ready: Collection[Record], safe: dict[Log, int]) -> int:
+def _drop(node: Node, form: FormKey, ready: Collection[Record], safe: Safe) -> int:
     """Drop these records if nothing came of them meanwhile; return how many files went."""
     with writing(node.engine) as connection:
         journal.lock(connection)
@@ -109,16 +121,18 @@ def _drop(node: Node, form: FormKey, ready: Collection[Record], safe: dict[Log, 
     return len(gone)
 
 
-def _safe(connection: Connection, until_ms: int) -> dict[Log, int]:
-    """Up to which seq of each log the centre has everything by its own word, and said so by then (ms since 1970)."""
+def _safe(connection: Connection, until_ms: int) -> Safe:
+    """What the centre has by its own word, and said so by then (ms since 1970)."""
     centre = posts.find_centre(connection)
     met = peers.find_peer(connection, centre.origin) if centre else None
     if centre is None or met is None:
-        return {}
+        return Safe({}, frozenset())
     said = {
         log: max((one.last for one in ranges if one.first == 1), default=0)
         for log, ranges in met.said.items()
     }
     known = marks.read_until(connection, centre.origin, until_ms)
     forked = {log for log, chains in logs.read_chains(connection).items() if len(chains.branches) > 1}
-    return {log: min(last, said.get(log, 0)) for log, last in known.items() if log not in forked}
+    until = {log: min(last, said.get(log, 0)) for log, last in known.items() if log not in forked}
+    again = requests.read(connection, centre.origin).again
+    return Safe(until, frozenset((origin, epoch, seq) for origin, epoch, seq, _ in again))

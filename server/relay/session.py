@@ -26,7 +26,7 @@ from server.relay.fetching import Files
 from server.relay.messages import Head, Message, Part
 from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of
 from server.relay.scope import Scope
-from server.store import logs, lost, marks, mentions, peers, purges
+from server.store import logs, lost, marks, mentions, peers
 from server.store.engine import reading, writing
 from server.store.lost import Asked
 from sync.frames import PLAIN, Sent, Skip, UnknownFormError, pack, unpack
@@ -145,10 +145,7 @@ class Session:
                 self.mended += mending.mend(connection, self._node.schemas, items)
             self._compare(connection, head)
             if self.other.is_up:
-                purges.note_held(connection, head.held)
-                unsendable = purges.count_asked(connection, head.again)
-                if unsendable:
-                    log.warning("the centre asks for %d entries that were purged here", unsendable)
+                unsendable = purging.note_held(connection, head)
             mentions.settle_due(connection, scope_of(connection, self.other).family, self._due)
             self._learn(connection, head)
             if self._said is not None:
@@ -169,7 +166,7 @@ class Session:
             self._files.keep(part)
         self._asked = head.asked
         self._unsure = ()
-        self._held = [one for one in head.sure[:SURE_MAX] if self._node.blobs.has(one)]
+        self._held = self._files.list_held(head.sure[:SURE_MAX])
         self._again = [one for one in head.again if one not in self._given]
         self._plain = self._plain or head.plain
 
@@ -247,7 +244,7 @@ class Session:
         items: list[Sent | Skip] = []
         raw = 0
         due = read_due(connection, scope)
-        again = mending.answer(connection, scope, self._again)
+        again = mending.answer(connection, scope, self._again[: mending.ASKED_MAX])
         self._due = []
         self._given.update(self._again)
         rest = chain(again, choose(connection, scope, self._said))

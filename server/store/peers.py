@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, select, update
 
 from server.store.dialect import insert_ignore
-from server.store.tables import asked, peer
+from server.store.tables import peer
 from sync.logs import Have, list_have, unlist_have
 
 NEVER = {
@@ -98,18 +98,6 @@ def note_below(
 def note_refused(connection: Connection, origin: str, count: int) -> None:
     """Add to the entries that a node sent and may not write."""
     note(connection, origin, refused=peer.c.refused + count)
-
-
-def note_asked(connection: Connection, origin: str, digests: Collection[str]) -> None:
-    """Keep which files a node lacked when it wrote its last bundle."""
-    connection.execute(delete(asked).where(asked.c.origin == origin))
-    insert_ignore(connection, asked, [{"origin": origin, "sha256": one} for one in digests])
-
-
-def list_asked_by(connection: Connection, origin: str) -> list[str]:
-    """Return the SHA-256 of the files that a node lacked when it wrote its last bundle."""
-    query = select(asked.c.sha256).where(asked.c.origin == origin).order_by(asked.c.sha256)
-    return list(connection.execute(query).scalars())
 
 
 def _peer(row: Any) -> Peer:

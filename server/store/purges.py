@@ -48,6 +48,18 @@ class Record:
     files: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Safe:
+    """What the centre has had for long enough. until: of each log everything up to this seq; but for asked, (origin, epoch, seq), which it lost since."""
+
+    until: Mapping[Log, int]
+    asked: frozenset[tuple[str, str, int]]
+
+    def has(self, origin: str, epoch: str, seq: int) -> bool:
+        """Whether an entry is safe there."""
+        return seq <= self.until.get((origin, epoch), 0) and (origin, epoch, seq) not in self.asked
+
+
 def list_policies(connection: Connection) -> dict[FormKey, int]:
     """Return after how many days at the centre the records of which forms go."""
     return {(row.project_id, row.form_id): row.after_days for row in connection.execute(select(purge_policy))}
@@ -100,17 +112,14 @@ def read_records(connection: Connection, form: FormKey, roots: Collection[str]) 
         yield Record(root, frozenset(known), all_of, frozenset(files.get(root, ())))
 
 
-def list_kept(connection: Connection, positions: Collection[int], safe: Mapping[Log, int]) -> set[int]:
-    """Return which of these entries must stay: not safely at the centre, or not here as they were sealed.
-
-    safe: up to which seq of which log the centre has had everything for long enough.
-    """
+def list_kept(connection: Connection, positions: Collection[int], safe: Safe) -> set[int]:
+    """Return which of these entries must stay: not safely at the centre, or not here as they were sealed."""
     kept: set[int] = set()
     for some in chunks(positions):
         for row in connection.execute(select(journal).where(journal.c.position.in_(some))):
             fact = entry_of(connection, row, GENESIS).fact
             is_whole = hash_payload(fact.detail, fact.body) == bytes(row.payload_hash)
-            if BRANCH in row.epoch or row.seq > safe.get((row.origin, row.epoch), 0) or not is_whole:
+            if BRANCH in row.epoch or not safe.has(row.origin, row.epoch, row.seq) or not is_whole:
                 kept.add(row.position)
     return kept
 
@@ -165,8 +174,10 @@ def count_asked(connection: Connection, asked: Collection[tuple[str, str, int, s
     return found
 
 
-def note_held(connection: Connection, files: Collection[str]) -> None:
-    """Keep that the centre has these files."""
+def note_held(connection: Connection, files: Collection[str], lacking: Collection[str]) -> None:
+    """Keep that the centre has these files, and has the others no more."""
+    for some in chunks(lacking):
+        connection.execute(delete(held_file).where(held_file.c.sha256.in_(some)))
     insert_ignore(connection, held_file, [{"sha256": one} for one in sorted(files)])
 
 

@@ -103,9 +103,28 @@ class Wanted(SQLModel, table=True):
 
 
 class Asked(SQLModel, table=True):
-    """A file that the node `origin` lacked when it wrote its last bundle."""
+    """A file that the node `origin` lacked when it last said all that it holds."""
 
     __tablename__ = "asked"
+    origin: str = Field(primary_key=True)
+    sha256: str = Field(primary_key=True)
+
+
+class AskedAgain(SQLModel, table=True):
+    """An entry whose payload the node `origin` lacked when it last said all that it holds. hash: as in `server.store.lost`."""
+
+    __tablename__ = "asked_again"
+    origin: str = Field(primary_key=True)
+    log_origin: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    hash: str = Field(primary_key=True)
+
+
+class Unsure(SQLModel, table=True):
+    """A file of which the node `origin` asked in its last bundle whether it is here."""
+
+    __tablename__ = "unsure"
     origin: str = Field(primary_key=True)
     sha256: str = Field(primary_key=True)
 
