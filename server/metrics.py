@@ -45,6 +45,11 @@ RELAY = (
     ("received_bytes", "receivedBytes", "Bytes of messages from the node."),
     ("sent_bytes", "sentBytes", "Bytes of messages to the node."),
     ("unsendable_entries", "unsendable", "Entries that the node asks for and that were purged: an alarm."),
+    (
+        "unproven_entries",
+        "unproven",
+        "Entries that this server lost and the node gave back unproven: an alarm.",
+    ),
     ("refused_entries", "refused", "Entries that the node sent and may not write: an alarm."),
 )
 

@@ -12,6 +12,11 @@ from server.cli.common import Data, Json, Project, opened, tell
 if TYPE_CHECKING:
     from server.relay.session import Session
 
+HEADS = {
+    "unsigned": "signs the head of its log no more: does an older software run there, or somebody else's?",
+    "false": "sent the head of a log that is not signed by who wrote it: find out what runs there",
+}
+
 app = typer.Typer(help="The relay between posts and their centre.", no_args_is_help=True)
 
 
@@ -137,6 +142,14 @@ def status(data: Data = None, as_json: Json = False) -> None:
         for one in found["posts"]
         if one["refused"]
     ]
+    lines += [
+        f"ALARM  the post {one['name']} gave back {one['unproven']} entries that this server is said to have lost, and proved "
+        "them by nothing: look through forms and app users"
+        for one in found["posts"]
+        if one["unproven"]
+    ]
+    nodes = [*([found["centre"]] if found["centre"] else []), *found["posts"]]
+    lines += [f"ALARM  {one['name']} {HEADS[one['alarm']]}" for one in nodes if one["alarm"]]
     if found["centre"] and found["centre"]["unsendable"]:
         lines.append(
             f"ALARM  the centre asks for {found['centre']['unsendable']} entries or more that were purged here and cannot be "

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from server.node import Node
 from server.problems import Problem
-from server.relay import listing, mending, purging, taking, trust
+from server.relay import heads, listing, mending, purging, taking, trust
 from server.relay.bundle_files import BundleError, BundleWriter, Header, iter_messages, read_header
 from server.relay.choosing import choose, read_due
 from server.relay.fetching import Files
@@ -87,7 +87,7 @@ def write_bundle(
     writer = BundleWriter(path, Header(own, other.origin, datetime.now(UTC).date().isoformat()), size_max)
     try:
         with reading(node.engine) as connection:
-            first = _first(connection, node, other)
+            first = _first(connection, node, other, everything)
             bare = Head(session=first.session, clock_ms=first.clock_ms, digest="", room=0)
             writer.begin_part()
             writer.add(write(Message(first), node.keys, own, other.public_key))
@@ -157,6 +157,7 @@ def _take(node: Node, other: Other, files: Files, message: Message) -> int:
     head, new = message.head, 0
     with writing(node.engine) as connection:
         note_told(connection, other, head)
+        heads.note(connection, node.keys.public, other, head)
         if not other.is_up:
             items = list(trust.sift(connection, other.origin, items).items)
         if items:
@@ -173,10 +174,12 @@ def _take(node: Node, other: Other, files: Files, message: Message) -> int:
     return new
 
 
-def _first(connection: Connection, node: Node, other: Other) -> Head:
+def _first(connection: Connection, node: Node, other: Other, everything: bool) -> Head:
     """What every file says first: what is here, what lacks, and which files that were asked about are here."""
     below, former = list_below(connection)
     files, now_ms = Files(node, other.origin), time.time_ns() // 1_000_000
+    met = None if everything else peers.find_peer(connection, other.origin)
+    lost_there = heads.list_lost(connection, other.origin, met.said if met else {}) if other.is_up else []
     held = files.list_held(requests.read(connection, other.origin).unsure)
     return Head(
         session=f"bundle-{secrets.token_hex(8)}",
@@ -189,6 +192,7 @@ def _first(connection: Connection, node: Node, other: Other) -> Head:
         again=lost.list_asked(connection, AGAIN_MAX),
         sure=purging.list_unsure(connection, now_ms, SURE_MAX) if other.is_up else (),
         held=held,
+        signed=[heads.sign_own(connection, node.keys), *lost_there],
         below=below,
         former=former,
         kinds=Session.kinds,

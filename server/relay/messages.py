@@ -25,6 +25,8 @@ HEAD_BYTES_MAX = 16_000_000
 LEVEL = 6
 ORIGIN_CHARS = 36
 SPAN = (str, str, int, int)
+Signed = tuple[str, str, int, str, str]
+"""A head of a log that its origin signed: origin, epoch, seq, hash and signature in hex."""
 ALWAYS = frozenset({"session", "clock_ms", "have"})
 
 
@@ -51,7 +53,8 @@ class Head:
     holds, and asks for all of it. doubted: logs of which the receiver said another chain. plain: it could not read a
     frame, and asks for frames that need no form. room: bytes that the answer may bring. asked: files that it lacks, as
     (sha256, offset). below: posts below it. former: posts that were
-    below it. kinds: those of entries that it knows beyond the first. epoch: that it writes under. strangers: origins of which it takes nothing from the receiver. again: entries
+    below it. kinds: those of entries that it knows beyond the first. epoch: that it writes under. signed: the head of its own log wherever `have`
+    says that one, and heads of the receiver's logs that the receiver seems to have lost. strangers: origins of which it takes nothing from the receiver. again: entries
     whose payloads it lost. audit: what it holds of ranges of logs, differing: the ranges of the receiver's audit of which
     it holds something else. sure: files of which the sender asks whether the receiver has them, held: those of them that it
     has. waiting: records that the receiver lacks. clock_ms: since 1970.
@@ -71,6 +74,7 @@ class Head:
     former: Sequence[str] = ()
     kinds: Sequence[str] = ()
     epoch: str = ""
+    signed: Sequence[Signed] = ()
     strangers: Sequence[str] = ()
     again: Sequence[Asked] = ()
     audit: Sequence[Said] = ()
@@ -153,7 +157,12 @@ def _head(said: Mapping[str, Any]) -> Head:
         known["have"] = unlist_have(known["have"])
     for name in ("doubted", "asked"):
         known[name] = [tuple(one) for one in known.get(name, ())]
-    for name, kinds in (("again", (str, str, int, str)), ("audit", (*SPAN, str)), ("differing", SPAN)):
+    for name, kinds in (
+        ("again", (str, str, int, str)),
+        ("audit", (*SPAN, str)),
+        ("differing", SPAN),
+        ("signed", (*SPAN[:3], str, str)),
+    ):
         known[name] = [
             tuple(kind(value) for kind, value in zip(kinds, one, strict=True)) for one in known.get(name, ())
         ]

@@ -18,12 +18,12 @@ import orjson
 from sqlalchemy import Connection
 
 from server.node import Node
-from server.relay import auditing, mending, purging, taking, trust
+from server.relay import auditing, heads, mending, purging, taking, trust
 from server.relay.auditing import Span
 from server.relay.choosing import choose, count_waiting, list_doubted, read_due
 from server.relay.codec import FEW, StoreCodec
 from server.relay.fetching import Files
-from server.relay.messages import Head, Message, Part
+from server.relay.messages import Head, Message, Part, Signed
 from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of
 from server.relay.scope import Scope
 from server.store import logs, lost, marks, mentions, peers
@@ -82,6 +82,7 @@ class Session:
         self._due: list[int] = []
         self._asked: Sequence[tuple[str, int]] = ()
         self._ratio = RATIO
+        self._has_proved = False
 
     def speak(self, room: int) -> Message:
         """Return what to say next. room: bytes that it may bring, and that the answer may bring."""
@@ -94,6 +95,8 @@ class Session:
             met = peers.find_peer(connection, self.other.origin)
             (_, epoch), _ = logs.own_log(connection)
             is_known = len(have) > LOGS_SAID_AT_ONCE or (met is not None and met.said == have)
+            news = self._news(have, is_known=is_known)
+            signed = self._signed(connection, news)
             below, former = list_below(connection) if self._told is None else ((), ())
             again = lost.list_asked(connection, mending.ASKED_MAX)
             audit = [auditing.digest(connection, span) for span in self._spans[: auditing.SPANS_AT_ONCE]]
@@ -107,7 +110,7 @@ class Session:
             clock_ms=time.time_ns() // 1_000_000,
             digest=_digest(have),
             room=room,
-            have=self._news(have, is_known=is_known),
+            have=news,
             is_whole=self._told is None,
             unknown=self._is_unknown,
             doubted=sorted(self._doubted),
@@ -117,6 +120,7 @@ class Session:
             former=former,
             kinds=self.kinds if self._told is None else (),
             epoch=epoch if self._told is None else "",
+            signed=signed,
             strangers=sorted(self._strangers),
             again=again,
             audit=audit,
@@ -126,7 +130,7 @@ class Session:
             waiting=self.waiting,
             more=more,
         )
-        if head.have is not None:
+        if news is not None:
             self._told = have
         return Message(head, frames, parts)
 
@@ -137,6 +141,7 @@ class Session:
         head, engine = message.head, self._node.engine
         with writing(engine) as connection:
             note_told(connection, self.other, head)
+            heads.note(connection, self._node.keys.public, self.other, head)
             if not self.other.is_up:
                 sifted = trust.sift(connection, self.other.origin, items)
                 items, self._strangers = sifted.items, self._strangers | sifted.strangers
@@ -235,6 +240,17 @@ class Session:
             return None if is_first and is_known else have
         names = {*self._told, *have}
         return {name: have.get(name, ()) for name in names if self._told.get(name) != have.get(name)} or None
+
+    def _signed(self, connection: Connection, news: Have | None) -> list[Signed]:
+        """The head of this node's log when it says that one, and once what proves what the node above has lost."""
+        signed: list[Signed] = []
+        own, _ = logs.own_log(connection)
+        if news is not None and (self._told is None or own in news):
+            signed.append(heads.sign_own(connection, self._node.keys))
+        if self.other.is_up and self._said is not None and not self._has_proved:
+            signed += heads.list_lost(connection, self.other.origin, self._said)
+            self._has_proved = True
+        return signed
 
     def _frames(self, connection: Connection, scope: Scope, room: int) -> tuple[list[bytes], bool]:
         """What the other side lacks, as frames, and whether there is more of it than there is room."""

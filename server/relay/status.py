@@ -77,6 +77,8 @@ def _met(peer: Peer | None) -> dict[str, Any]:
         "below": list(peer.below) if peer else [],
         "refused": peer.refused if peer else 0,
         "unsendable": peer.unsendable if peer else 0,
+        "unproven": peer.unproven if peer else 0,
+        "alarm": peer.alarm if peer else "",
     }
 
 

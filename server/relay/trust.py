@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from server.relay.scope import FROM_ABOVE
-from server.store import identity, journal, peers, posts
+from server.store import heads, identity, journal, logs, peers, posts
+from server.store.logs import Chain
 from sync.frames import Sent, Skip
 from sync.journal import Entry
-from sync.logs import MAIN
+from sync.logs import MAIN, Log
 
 log = logging.getLogger("chapar.relay")
 
@@ -36,15 +37,16 @@ def sift(connection: Connection, sender: str, items: Sequence[Sent | Skip]) -> S
     another post's log is: that post may still have it to send.
     """
     family, own = family_of(connection, sender), journal.origin(connection)
-    epochs = {item.entry.epoch for item in items if isinstance(item, Sent) and item.entry.origin == own}
-    mine = {epoch for epoch in epochs if identity.is_own(connection, epoch)}
+    returned = [item.entry for item in items if isinstance(item, Sent) and item.entry.origin == own]
+    known = _Returned(connection, {(own, entry.epoch) for entry in returned})
     sifted: list[Sent | Skip] = []
     strangers: set[str] = set()
-    refused = 0
+    refused = unproven = 0
     for item in items:
         match item:
-            case Sent(entry) if entry.origin == own and entry.epoch in mine:
+            case Sent(entry) if known.may_be(entry):
                 sifted.append(item)
+                unproven += known.is_unproven(entry)
             case Sent(entry) if entry.origin in family and entry.fact.kind in FROM_ABOVE:
                 sifted.append(Skip(entry.origin, entry.epoch, MAIN, entry.seq, entry.seq, entry.hash))
                 refused += 1
@@ -53,10 +55,49 @@ def sift(connection: Connection, sender: str, items: Sequence[Sent | Skip]) -> S
             case Sent(Entry(origin)) | Skip(origin):
                 strangers.add(origin)
                 refused += 1
+    if refused or unproven:
+        peers.note_refused(connection, sender, refused, unproven)
     if refused:
-        peers.note_refused(connection, sender, refused)
         log.warning("%d entries were refused: the post %s may not write them", refused, sender)
+    if unproven:
+        log.warning(
+            "%d entries of our own were taken back from the post %s on its word alone", unproven, sender
+        )
     return Sifted(sifted, frozenset(strangers))
+
+
+class _Returned:
+    """What a post gives back of what this node wrote itself and has lost.
+
+    Where this node has signed a head, it has written nothing beyond; where none is known, the post is taken at its word.
+    """
+
+    def __init__(self, connection: Connection, names: set[Log]) -> None:
+        own = {name for name in names if identity.is_own(connection, name[1])}
+        self._heads = {name: heads.find(connection, name) for name in own}
+        chains = logs.read_chains(connection, own) if own else {}
+        self._ways = {
+            name: [Chain(connection, name, branch, one) for branch in one.branches]
+            for name, one in chains.items()
+        }
+
+    def may_be(self, entry: Entry) -> bool:
+        """Whether an entry may be one that this node wrote."""
+        name = (entry.origin, entry.epoch)
+        if name not in self._heads:
+            return False
+        head = self._heads[name]
+        if head is None or entry.seq < head.seq or self._is_here(entry):
+            return True
+        return entry.seq == head.seq and entry.hash == head.hash
+
+    def is_unproven(self, entry: Entry) -> bool:
+        """Whether nothing speaks for an entry but the post's word."""
+        return self._heads[entry.origin, entry.epoch] is None and not self._is_here(entry)
+
+    def _is_here(self, entry: Entry) -> bool:
+        ways = self._ways.get((entry.origin, entry.epoch), ())
+        return any(way.hash_at(entry.seq) == entry.hash for way in ways)
 
 
 def family_of(connection: Connection, post: str) -> frozenset[str]:

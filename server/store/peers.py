@@ -29,6 +29,8 @@ NEVER = {
     "epoch": "",
     "refused": 0,
     "unsendable": 0,
+    "unproven": 0,
+    "alarm": "",
 }
 
 
@@ -52,6 +54,8 @@ class Peer:
     epoch: str
     refused: int
     unsendable: int
+    unproven: int
+    alarm: str
 
 
 def list_peers(connection: Connection) -> list[Peer]:
@@ -95,9 +99,9 @@ def note_below(
     note(connection, origin, **{name: orjson.dumps(sorted(some)).decode() for name, some in kept.items()})
 
 
-def note_refused(connection: Connection, origin: str, count: int) -> None:
-    """Add to the entries that a node sent and may not write."""
-    note(connection, origin, refused=peer.c.refused + count)
+def note_refused(connection: Connection, origin: str, refused: int, unproven: int) -> None:
+    """Add to the entries that a node sent and may not write, and to those that were taken on its word alone."""
+    note(connection, origin, refused=peer.c.refused + refused, unproven=peer.c.unproven + unproven)
 
 
 def _peer(row: Any) -> Peer:

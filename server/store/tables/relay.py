@@ -41,6 +41,17 @@ class Fork(SQLModel, table=True):
     stamp: int = Field(sa_type=BigInteger)
 
 
+class SignedHead(SQLModel, table=True):
+    """The furthest head of a log that its origin signed: entry `seq` has this hash."""
+
+    __tablename__ = "signed_head"
+    origin: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    seq: int = Field(sa_type=BigInteger)
+    hash: bytes
+    signature: bytes
+
+
 class Mention(SQLModel, table=True):
     """An entry is about a record. origin: of the entry. is_receipt: it brought the record, or part of it.
 
@@ -72,7 +83,8 @@ class Peer(SQLModel, table=True):
     clock_ms: how far its clock is ahead. former: as below, of those that left it. kinds: JSON, those
     of entries that it knows beyond the first. epoch: that it wrote under, "" where it did not say. unsendable: entries that it asked for and
     that were dropped here. refused: entries that it sent and may
-    not write. waiting: records that it had and this node had not. Times since 1970.
+    not write. unproven: entries of this node's own that it gave back and proved by no head. alarm: "unsigned" when it
+    signs its heads no more, "false" when a head was not signed by who it says, else "". waiting: records that it had and this node had not. Times since 1970.
     """
 
     __tablename__ = "peer"
@@ -91,6 +103,8 @@ class Peer(SQLModel, table=True):
     kinds: str = Field(default="[]", sa_type=Text)
     epoch: str = ""
     refused: int = Field(default=0, sa_type=BigInteger)
+    unproven: int = Field(default=0, sa_type=BigInteger)
+    alarm: str = ""
     unsendable: int = Field(default=0, sa_type=BigInteger)
 
 
