@@ -128,12 +128,12 @@ def tear(connection: Connection, log: Log, branch: str, entry: Entry) -> None:
 
 
 def note_fork(connection: Connection, log: Log, branch: str, seq: int, stamp: int) -> bool:
-    """Keep that two entries of one name were seen; False when it is known."""
-    known = select(fork.c.seq).where(
-        *(fork.c.origin == log[0], fork.c.epoch == log[1], fork.c.branch == branch)
-    )
-    if connection.execute(known).first():
+    """Keep that two entries of one name were seen, or (MAIN) that a peer told of it; False when it is known."""
+    mine = (fork.c.origin == log[0], fork.c.epoch == log[1])
+    known = set(connection.execute(select(fork.c.branch).where(*mine)).scalars())
+    if branch in known or (known and branch == MAIN):
         return False
+    connection.execute(delete(fork).where(*mine, fork.c.branch == MAIN))
     row = {"origin": log[0], "epoch": log[1], "branch": branch, "seq": seq, "stamp": stamp}
     insert_ignore(connection, fork, [row])
     return True
