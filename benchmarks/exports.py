@@ -22,15 +22,11 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.growth import multiply
-from benchmarks.merge import SENDER, batches
-from server import intake, receiving
 from server.exports.making import make
 from server.exports.options import Format, Options
 from server.node import open_node
-from server.publishing import publish
 from server.settings import Settings
-from server.setup import PROJECT_ID, ensure_project
+from server.setup import PROJECT_ID
 from server.store.engine import sqlite_file
 
 COLUMNS, ROWS, ROW_COLUMNS = 65, 4, 10
@@ -76,6 +72,13 @@ def instances(count: int, columns: int) -> Iterator[bytes]:
 
 def fill(data: Path, count: int, columns: int) -> None:
     """Make a store of so many submissions: some by the real road, the rest copies of them."""
+    # inside: what runs an export is to have in memory what an export needs, and no more
+    from benchmarks.growth import multiply
+    from benchmarks.merge import SENDER, batches
+    from server import intake, receiving
+    from server.publishing import publish
+    from server.setup import ensure_project
+
     node = open_node(Settings(data=data))
     ensure_project(node)
     publish(node, PROJECT_ID, sheet(columns), "bench.md", {})

@@ -11,7 +11,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from lxml import etree
 
@@ -93,9 +93,9 @@ def write(header: Header, answers: Tree, schema: FormSchema) -> bytes:
 
     Reading it again gives equal answers.
     """
-    attributes = f" id={quoteattr(header.form_id)}"
+    attributes = f" id={_quoted(header.form_id)}"
     if header.version:
-        attributes += f" version={quoteattr(header.version)}"
+        attributes += f" version={_quoted(header.version)}"
     parts = ["<?xml version='1.0' encoding='UTF-8' ?>"]
     _write(schema.root, answers, schema.top, parts, attributes)
     return "".join(parts).encode()
@@ -222,7 +222,7 @@ def _write(name: str, node: Answer | Tree, place: Place, parts: list[str], attri
         return
     for key, child in node.items():
         if key.startswith("@") and isinstance(child, Answer):
-            attributes += f" {key[1:]}={quoteattr(child.text, ATTRIBUTE_ESCAPES)}"
+            attributes += f" {key[1:]}={_quoted(child.text)}"
     parts.append(f"<{name}{attributes}>")
     text = node.get("#text")
     if isinstance(text, Answer):
@@ -234,11 +234,15 @@ def _write(name: str, node: Answer | Tree, place: Place, parts: list[str], attri
     parts.append(f"</{name}>")
 
 
-ATTRIBUTE_ESCAPES = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+ATTRIBUTE_ESCAPES = str.maketrans({"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+
+
+def _quoted(text: str) -> str:
+    return f'"{escape(text).translate(ATTRIBUTE_ESCAPES)}"'
 
 
 def _escape(text: str) -> str:
-    return escape(text, {"\r": "&#13;"})
+    return escape(text, quote=False).replace("\r", "&#13;")
 
 
 def _in_form_order(tree: Tree, place: Place) -> list[str]:

@@ -8,8 +8,8 @@ OpenRosaResponse with a message to show.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 from server.logs import request_id
 
@@ -102,6 +102,6 @@ def openrosa_response(message: str, nature: str = "submit_success") -> bytes:
     """
     return (
         '<?xml version="1.0" encoding="UTF-8"?>'
-        f'<OpenRosaResponse xmlns="http://openrosa.org/http/response"><message nature={quoteattr(nature)}>'
-        f"{escape(message)}</message></OpenRosaResponse>"
+        f'<OpenRosaResponse xmlns="http://openrosa.org/http/response"><message nature="{nature}">'
+        f"{escape(message, quote=False)}</message></OpenRosaResponse>"
     ).encode()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 
 from server.auth import hash_password
 from server.node import Node
 from server.permissions import Role
-from server.publishing import BUNDLED, Publication, publish_file
 from server.store import accounts, forms, journal, posts
 from server.store.engine import reading, writing
 from sync.journal import Fact, Kind
+
+if TYPE_CHECKING:
+    from server.publishing import Publication
 
 PROJECT_ID = 1
 PROJECT_NAME = "Chapar"
@@ -46,6 +49,8 @@ def publish_bundled(node: Node) -> list[Publication]:
     with reading(node.engine) as connection:
         if forms.list_current(connection, PROJECT_ID) or posts.find_centre(connection):
             return []
+    from server.publishing import BUNDLED, publish_file  # much to import, for a first start only
+
     return [publish_file(node, PROJECT_ID, path) for path in sorted(BUNDLED.glob("*.xlsx"))]
 
 
