@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import threading
 from collections.abc import Iterator
+from typing import Any
 
+import httpx2
 import pytest
+from conftest import Live
 from exporting import (
     FAMILY,
     FAMILY_ONE,
@@ -18,7 +23,9 @@ from fastapi.testclient import TestClient
 
 from server.app import Application
 from server.auth import hash_password
+from server.exports import archive, gathering, pages
 from server.exports.archive import download_table
+from server.exports.pages import Page
 from server.node import Node
 from server.permissions import Role
 from server.store import accounts
@@ -80,3 +87,69 @@ def test_strangers_and_unknown_forms_are_refused(client: TestClient) -> None:
     assert client.get("/v1/projects/9/forms/family/submissions.csv").status_code == 404
     client.auth = None
     assert client.get(f"{URL}.csv.zip").status_code == 401
+
+
+class Gate:
+    """Stops the reading after its first rows until it is told how to go on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_open = threading.Event()
+        self.fails = False
+        monkeypatch.setattr(gathering, "iter_pages", self._iter_pages)
+        monkeypatch.setattr(archive, "PATIENCE_S", 0.01)
+
+    def _iter_pages(self, *args: Any, **options: Any) -> Iterator[Page]:
+        for page in pages.iter_pages(*args, **options):
+            yield page
+            assert self.is_open.wait(60)
+            if self.fails:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("ending", ["csv.zip", "csv"])
+def test_the_first_bytes_come_before_the_last_row_is_read(
+    live: Live, admin: tuple[str, str], monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    publish_sheet(live.node, FAMILY)
+    store(live.node, *(xml("family", number, FAMILY_ONE) for number in range(pages.PAGE_ROWS + 1)))
+    whole = live.client.get(f"{live.url}{URL}.{ending}", auth=admin)
+    gate = Gate(monkeypatch)
+    with live.client.stream("GET", f"{live.url}{URL}.{ending}", auth=admin) as answer:
+        chunks = answer.iter_bytes()
+        first = next(chunks)
+        gate.is_open.set()
+        assert first + b"".join(chunks) == whole.content
+    assert answer.headers["etag"] == whole.headers["etag"]
+
+
+@pytest.mark.parametrize("ending", ["csv.zip", "csv"])
+def test_a_failure_in_the_middle_breaks_the_connection(
+    live: Live, admin: tuple[str, str], monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    publish_sheet(live.node, FAMILY)
+    store(live.node, xml("family", 1, FAMILY_ONE))
+    gate = Gate(monkeypatch)
+    with live.client.stream("GET", f"{live.url}{URL}.{ending}", auth=admin) as answer:
+        chunks = answer.iter_bytes()
+        assert next(chunks)
+        gate.fails = True
+        gate.is_open.set()
+        with pytest.raises(httpx2.RemoteProtocolError):
+            list(chunks)
+
+
+def test_who_leaves_early_lets_go_of_the_store_and_the_disk(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_sheet(node, FAMILY)
+    store(node, *(xml("family", number, FAMILY_ONE) for number in range(pages.PAGE_ROWS + 1)))
+    gate = Gate(monkeypatch)
+    chunks = download_table(node, 1, "family").chunks
+    assert chunks is not None
+    next(chunks)
+    chunks.close()  # type: ignore[attr-defined]
+    gate.is_open.set()
+    for thread in threading.enumerate():
+        if thread.name == "export":
+            thread.join(60)
+    assert node.engine.pool.checkedout() == 0  # type: ignore[attr-defined]

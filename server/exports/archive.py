@@ -1,36 +1,41 @@
 """An export as one stream: a zip with every table and the files, or the form's own table alone.
 
-The tables are written to unnamed files on disk, so that a failure is still an answer and a slow client holds no
-transaction open; files are read from the blobs while the client takes them.
+A thread reads the rows into unnamed files on disk, so that a slow client holds no transaction open; what was read is sent
+meanwhile. A reading that fails in the middle breaks the stream off. Files are read from the blobs while the client takes
+them.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from concurrent.futures import Future
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryFile
 from zipfile import ZIP_STORED, ZipFile
 
-from server.exports.gathering import Gathered, gather
+from sqlalchemy import Connection
+
+from server.exports.frames import is_kept_as_csv
+from server.exports.gathering import Gathered, prepare, read
 from server.exports.making import etag_of
 from server.exports.options import PLAIN, Options
 from server.exports.past import seen_by
 from server.exports.scope import open_scope
-from server.exports.sinks import Output, ZipSink
+from server.exports.sinks import ZipSink
 from server.exports.writers import csv
-from server.exports.writing import MEDIA, write_documents, write_tables
+from server.exports.writing import MEDIA, write_documents
 from server.node import Node
 from server.store.blobs import Blobs
 from server.store.engine import reading
 
-CHUNK_BYTES = 1 << 18
+PATIENCE_S = 0.5
+"""What is read within this time is whole before the first byte goes out: its errors are answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A finished export. etag: equal for equal bytes. chunks: None when the caller has these bytes already."""
+    """An export to be sent. etag: equal for equal bytes. chunks: None when the caller has these bytes already."""
 
     etag: str
     chunks: Iterator[bytes] | None
@@ -49,54 +54,40 @@ def download_zip(
     """Return a form's tables, and on request files, as a zip; known: ETags of what the caller has.
 
     documents: with manifest and codebook. The same state gives the same bytes. Raises Problem 404.1, OSError, and
-    those of a filter.
+    those of a filter; the chunks may raise the same errors of the store and the disk.
     """
 
-    def write(found: Gathered, spool: _Spool) -> Iterator[bytes]:
-        archive = ZipFile(spool, "w")
-        sink = ZipSink(archive)
-        write_tables(found, sink, node.settings.data / "tmp")
-        if documents:
-            write_documents(found, sink)
-        return _zip_chunks(found, sink, archive, spool, node.blobs)
+    def send(found: Gathered, whole: Future[None]) -> Iterator[bytes]:
+        return _zip_chunks(found, whole, node.blobs, documents=documents)
 
-    return _download(node, project_id, form_id, options, ["zip", media, documents], media, known, write)
+    return _download(node, project_id, form_id, options, ["zip", media, documents], media, known, send)
 
 
 def download_table(
     node: Node, project_id: int, form_id: str, options: Options = PLAIN, *, known: Iterable[str] = ()
 ) -> Download:
     """Return a form's own table, without its repeats, as CSV; see `download_zip`."""
-
-    def write(found: Gathered, spool: _Spool) -> Iterator[bytes]:
-        csv.write(found.frames[0], Output(spool))
-        return _table_chunks(found, spool)
-
-    return _download(node, project_id, form_id, options, ["csv"], False, known, write)
+    return _download(node, project_id, form_id, options, ["csv"], False, known, _table_chunks)
 
 
-class _Spool:
+class _Pipe:
     """Bytes in, the same bytes out: an unseekable file to whoever writes."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = TemporaryFile(dir=folder)  # noqa: SIM115
+    def __init__(self) -> None:
+        self._waiting: list[bytes] = []
 
     def write(self, chunk: bytes) -> int:
-        return self._file.write(chunk)
-
-    def close(self) -> None:
-        self._file.close()
+        self._waiting.append(chunk)
+        return len(chunk)
 
     def flush(self) -> None:
-        self._file.flush()
+        """Nothing waits for a disk."""
 
     def drain(self) -> Iterator[bytes]:
         """Yield what was written since the last time."""
-        self._file.seek(0)
-        while chunk := self._file.read(CHUNK_BYTES):
-            yield chunk
-        self._file.seek(0)
-        self._file.truncate()
+        if self._waiting:
+            yield b"".join(self._waiting)
+            self._waiting.clear()
 
 
 def _download(
@@ -107,40 +98,70 @@ def _download(
     shape: list[object],
     media: bool,
     known: Iterable[str],
-    write: Callable[[Gathered, _Spool], Iterator[bytes]],
+    send: Callable[[Gathered, Future[None]], Iterator[bytes]],
 ) -> Download:
-    folder = node.settings.data / "tmp"
-    with seen_by(node, project_id, form_id, options) as seen, reading(seen.engine) as connection:
-        scope = open_scope(connection, seen, project_id, form_id, options, now=node)
-        etag = f'"{etag_of(connection, scope, shape)}"'
-        if etag in known:
-            return Download(etag, None)
-        found = gather(connection, scope, folder, media=media)
+    with ExitStack() as failing:
+        with ExitStack() as transaction:
+            seen = transaction.enter_context(seen_by(node, project_id, form_id, options))
+            connection = transaction.enter_context(reading(seen.engine))
+            scope = open_scope(connection, seen, project_id, form_id, options, now=node)
+            etag = f'"{etag_of(connection, scope, shape)}"'
+            if etag in known:
+                return Download(etag, None)
+            found = prepare(connection, scope, node.settings.data / "tmp", media=media)
+            failing.callback(found.close)
+            whole: Future[None] = Future()
+            work = (connection, found, transaction.pop_all(), whole)
+            threading.Thread(target=_read, args=work, name="export", daemon=True).start()
+        # rows that are shaped by what stands in others come when all were read; a filter's faults are answers
+        is_sent_meanwhile = is_kept_as_csv(options) and not options.filter
+        with suppress(TimeoutError):
+            whole.result(PATIENCE_S if is_sent_meanwhile else None)
+        if not whole.done():
+            found.shape()
+        failing.pop_all()
+        return Download(etag, send(found, whole))
+
+
+def _read(connection: Connection, found: Gathered, transaction: ExitStack, whole: Future[None]) -> None:
+    """Read in a thread of its own. Once the client has gone, the files are closed, and it ends by their ValueError."""
     try:
-        return Download(etag, write(found, _Spool(folder)))
-    except BaseException:
-        found.close()
-        raise
+        with transaction:
+            read(connection, found)
+    except BaseException as error:  # noqa: BLE001  (whoever sends raises it)
+        whole.set_exception(error)
+    else:
+        whole.set_result(None)
 
 
-def _table_chunks(found: Gathered, spool: _Spool) -> Iterator[bytes]:
-    with closing(found), closing(spool):
-        yield from spool.drain()
+def _table_chunks(found: Gathered, whole: Future[None]) -> Iterator[bytes]:
+    with closing(found):
+        yield from csv.chunks(found.frames[0])
+        whole.result()
 
 
-def _zip_chunks(
-    found: Gathered, sink: ZipSink, archive: ZipFile, spool: _Spool, blobs: Blobs
-) -> Iterator[bytes]:
-    with closing(found), closing(spool):
-        for one in found.media():
-            yield from spool.drain()
+def _zip_chunks(found: Gathered, whole: Future[None], blobs: Blobs, *, documents: bool) -> Iterator[bytes]:
+    pipe = _Pipe()
+    with closing(found):
+        archive = ZipFile(pipe, "w")  # type: ignore[call-overload]
+        sink = ZipSink(archive)
+        for one in found.frames:
+            with sink.open(f"{one.name}.csv") as output:
+                for chunk in csv.chunks(one):
+                    output.write(chunk)
+                    yield from pipe.drain()
+                whole.result()
+        if documents:
+            write_documents(found, sink)
+        for file in found.media():
+            yield from pipe.drain()
             try:
-                chunks = blobs.stream(one.sha256)
+                chunks = blobs.stream(file.sha256)
             except FileNotFoundError:  # erased since
                 continue
-            with sink.open(f"{MEDIA}/{one.path}", ZIP_STORED) as output:
+            with sink.open(f"{MEDIA}/{file.path}", ZIP_STORED) as output:
                 for chunk in chunks:
                     output.write(chunk)
-                    yield from spool.drain()
+                    yield from pipe.drain()
         archive.close()
-        yield from spool.drain()
+        yield from pipe.drain()

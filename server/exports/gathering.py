@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -46,6 +46,7 @@ class Gathered:
     scope: Scope
     chain: str
     time: str
+    spools: tuple[Spool, ...] = ()
     frames: tuple[Frame, ...] = ()
     left: dict[str, Left] = field(default_factory=dict)
     quarantined: int = 0
@@ -63,6 +64,10 @@ class Gathered:
             for line in self.wanted:
                 yield MediaFile(*orjson.loads(line))
 
+    def shape(self) -> None:
+        """Make the frames of what was read so far."""
+        self.frames = tuple(frame(one, self.scope.options, self.scope.language) for one in self.spools)
+
     def close(self) -> None:
         """Let go of the disk."""
         self.files.close()
@@ -72,37 +77,64 @@ def gather(
     connection: Connection, scope: Scope, folder: Path, *, media: bool = False, report: Report = unseen
 ) -> Gathered:
     """Read everything that the scope names into files of `folder` that have no name. Raises Problem, OSError."""
-    head = read_entry(connection, scope.cut_off)
-    found = Gathered(scope, chain_hash(connection, scope.cut_off).hex(), iso(head.stamp))
+    found = prepare(connection, scope, folder, media=media)
     try:
-        _read(connection, found, folder, media=media, report=report)
+        read(connection, found, report)
     except BaseException:
         found.close()
         raise
     return found
 
 
-def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool, report: Report) -> None:
+def prepare(connection: Connection, scope: Scope, folder: Path, *, media: bool) -> Gathered:
+    """Return what `read` fills. Raises OSError."""
+    head = read_entry(connection, scope.cut_off)
+    is_numbered = scope.options.profile is Profile.KOBO
+    with ExitStack() as files:
+        spools = [
+            files.enter_context(
+                closing(
+                    Spool(
+                        folder,
+                        table,
+                        variables(table, _numbers(table) if is_numbered else {}),
+                        scope.name(table),
+                        is_csv=is_kept_as_csv(scope.options),
+                    )
+                )
+            )
+            for table in scope.tables
+        ]
+        wants_media = media or scope.options.format is Format.MEDIA
+        return Gathered(
+            scope,
+            chain_hash(connection, scope.cut_off).hex(),
+            iso(head.stamp),
+            tuple(spools),
+            wanted=files.enter_context(TemporaryFile(dir=folder)) if wants_media else None,
+            files=files.pop_all(),
+        )
+
+
+def read(connection: Connection, found: Gathered, report: Report = unseen) -> None:
+    """Read everything, then make the frames. Raises Problem, OSError, and ValueError once `found` is closed."""
+    try:
+        _read(connection, found, report)
+    finally:
+        for spool in found.spools:
+            spool.finish()
+    found.shape()
+    options = found.scope.options
+    if options.recipient or options.keys:
+        found.risks = _risks(found.frames[0], options)
+
+
+def _read(connection: Connection, found: Gathered, report: Report) -> None:
     scope, form = found.scope, (found.scope.project_id, found.scope.form_id)
-    is_csv = is_kept_as_csv(scope.options)
     numbering = Numbering([scope.name(table) for table in scope.tables])
     is_numbered = scope.options.profile is Profile.KOBO
-    media = media or scope.options.format is Format.MEDIA
-    spools = [
-        Spool(
-            folder,
-            table,
-            variables(table, _numbers(table) if is_numbered else {}),
-            scope.name(table),
-            is_csv=is_csv,
-        )
-        for table in scope.tables
-    ]
-    for spool in spools:
-        found.files.callback(spool.close)
+    for spool in found.spools:
         watch(spool, scope.options)
-    if media:
-        found.wanted = found.files.enter_context(TemporaryFile(dir=folder))  # noqa: SIM115
     advance = report("reading", tally(connection, form).submissions)
     records = Records(connection, scope.schemas, scope)
     found.left = records.left
@@ -110,20 +142,16 @@ def _read(connection: Connection, found: Gathered, folder: Path, *, media: bool,
         found.cleaning = {"entries": records.cleaner.count, "sha256": records.cleaner.sha256}
     if records.cleaner and not scope.key:
         found.log = list(log_rows(connection, scope, records.cleaner))
-    if records.cleaner and not scope.key:
         found.days = told_days(connection, records.cleaner)
-    for page in iter_pages(connection, scope, records, media=media):
+    for page in iter_pages(connection, scope, records, media=found.wanted is not None):
         if is_numbered:
             numbering.add(page.rows)
-        for spool, rows in zip(spools, page.rows, strict=True):
+        for spool, rows in zip(found.spools, page.rows, strict=True):
             spool.add(rows)
         if found.wanted:
             found.wanted.writelines(orjson.dumps(astuple(one)) + b"\n" for one in page.media)
         advance(len(page.rows[0]))
     found.quarantined = len(quarantine.list_quarantined(connection, *form))
-    found.frames = tuple(frame(spool, scope.options, scope.language) for spool in spools)
-    if scope.options.recipient or scope.options.keys:
-        found.risks = _risks(found.frames[0], scope.options)
 
 
 def _numbers(table: Table) -> Mapping[str, tuple[Kind, str]]:

@@ -6,7 +6,9 @@ So whatever is exported takes one short reading transaction, and memory for one 
 from __future__ import annotations
 
 import math
+import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -73,7 +75,8 @@ class Seen:
 class Spool:
     """One table's rows, of its columns as read. watches: what is to be known of which column; see `Seen`.
 
-    is_csv: the rows are kept as CSV at once, for whoever needs nothing else of them.
+    is_csv: the rows are kept as CSV at once, for whoever needs nothing else of them; another thread may have them
+    while more are added.
     """
 
     def __init__(
@@ -87,6 +90,8 @@ class Spool:
         self.watches: list[tuple[int, Callable[[Cells], None]]] = []
         self._sizes: list[int] = []
         self._size = 0
+        self._is_whole = False
+        self._grown = threading.Condition()
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115
 
     def watch(self, wanted: Callable[[Variable], bool], look: Callable[[Seen, Cells], None]) -> None:
@@ -104,10 +109,13 @@ class Spool:
             for place, look in self.watches:
                 look(columns[place])
         self._size += self._file.write(csv_bytes(rows) if self.is_csv else orjson.dumps(rows) + b"\n")
-        if self._size >= CHUNK_BYTES:
-            self._sizes.append(self._size)
-            self._size = 0
         self.rows += len(rows)
+        if self._size >= CHUNK_BYTES:
+            self._hand_over()
+
+    def finish(self) -> None:
+        """No more will be added."""
+        self._hand_over(is_whole=True)
 
     def pages(self) -> Iterator[list[Row]]:
         """Yield what was kept, page by page."""
@@ -116,13 +124,29 @@ class Spool:
             yield orjson.loads(line)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield what was kept as CSV, some whole rows at a time."""
-        self._file.seek(0)
-        for size in [*self._sizes, self._size]:
-            yield self._file.read(size)
+        """Yield what was kept as CSV, some whole rows at a time, until it is finished."""
+        number = start = 0
+        while True:
+            with self._grown:
+                while number == len(self._sizes) and not self._is_whole:
+                    self._grown.wait()
+            if number == len(self._sizes):
+                return
+            size = self._sizes[number]
+            yield os.pread(self._file.fileno(), size, start)
+            number, start = number + 1, start + size
 
     def close(self) -> None:
+        """Let go of the disk; who adds more gets ValueError."""
         self._file.close()
+
+    def _hand_over(self, *, is_whole: bool = False) -> None:
+        self._file.flush()
+        with self._grown:
+            if self._size:
+                self._sizes.append(self._size)
+            self._size, self._is_whole = 0, is_whole
+            self._grown.notify_all()
 
 
 def fits(kind: Kind, cells: Iterable[str]) -> bool:

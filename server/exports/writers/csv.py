@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from server.exports.frames import Frame
 from server.exports.rows import csv_bytes
 from server.exports.sinks import Output
@@ -9,6 +11,11 @@ from server.exports.sinks import Output
 
 def write(one: Frame, output: Output) -> None:
     """Write a table with its titles."""
-    output.write(csv_bytes(one.heads))
-    for chunk in one.chunks():
+    for chunk in chunks(one):
         output.write(chunk)
+
+
+def chunks(one: Frame) -> Iterator[bytes]:
+    """Yield what `write` writes."""
+    yield csv_bytes(one.heads)
+    yield from one.chunks()
