@@ -143,14 +143,15 @@ def _read(connection: Connection, found: Gathered, report: Report) -> None:
     if records.cleaner and not scope.key:
         found.log = list(log_rows(connection, scope, records.cleaner))
         found.days = told_days(connection, records.cleaner)
-    for page in iter_pages(connection, scope, records, media=found.wanted is not None):
-        if is_numbered:
-            numbering.add(page.rows)
-        for spool, rows in zip(found.spools, page.rows, strict=True):
-            spool.add(rows)
-        if found.wanted:
-            found.wanted.writelines(orjson.dumps(astuple(one)) + b"\n" for one in page.media)
-        advance(len(page.rows[0]))
+    with closing(iter_pages(connection, scope, records, media=found.wanted is not None)) as pages:
+        for page in pages:
+            if is_numbered:
+                numbering.add(page.rows)
+            for spool, rows in zip(found.spools, page.rows, strict=True):
+                spool.add(rows)
+            if found.wanted:
+                found.wanted.writelines(orjson.dumps(astuple(one)) + b"\n" for one in page.media)
+            advance(len(page.rows[0]))
     found.quarantined = len(quarantine.list_quarantined(connection, *form))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -41,7 +41,7 @@ class Page:
     media: list[MediaFile]
 
 
-def iter_pages(connection: Connection, scope: Scope, records: Records, *, media: bool) -> Iterator[Page]:
+def iter_pages(connection: Connection, scope: Scope, records: Records, *, media: bool) -> Generator[Page]:
     """Yield all rows in order of first receipt, one page in memory at a time. Raises Problem 400.18 for a filter."""
     readers: dict[str | None, Reader] = {}
     sealed = [""] * scope.tables[0].width

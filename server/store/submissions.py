@@ -115,8 +115,9 @@ def iter_pages(
         .order_by(submission.c.position)
         .execution_options(yield_per=rows)
     )
-    for some in connection.execute(query).partitions():
-        yield [StoredSubmission(*row) for row in some]
+    with connection.execute(query) as found:
+        for some in found.partitions():
+            yield [StoredSubmission(*row) for row in some]
 
 
 def iter_deleted(connection: Connection, project_id: int, form_id: str) -> Iterator[str]:
@@ -197,8 +198,9 @@ def iter_received(
         .order_by(revision.c.position)
         .execution_options(yield_per=rows)
     )
-    for some in connection.execute(query).partitions():
-        yield [StoredRevision(*row) for row in some]
+    with connection.execute(query) as found:
+        for some in found.partitions():
+            yield [StoredRevision(*row) for row in some]
 
 
 def read_revisions(connection: Connection, *where: ColumnElement[bool]) -> list[StoredRevision]:
