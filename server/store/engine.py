@@ -208,5 +208,7 @@ def _prepare_to_look(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> No
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("chapar_writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("chapar_writes"):
+        connection.connection.cursor().execute("BEGIN IMMEDIATE")  # at each commit: SQLAlchemy's way costs 0.1 ms
+    else:
+        connection.exec_driver_sql("BEGIN")
