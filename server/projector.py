@@ -40,7 +40,7 @@ JOIN_S = 1.0
 CLOSE_S = 5.0
 MANY = 64
 """So many entries waiting are work for a process of its own."""
-NICENESS = 10
+NICENESS = 5
 
 BEHIND = "state cannot follow the journal; trying again"
 
