@@ -94,11 +94,10 @@ def commit(engine: Engine, arrivals: Sequence[Hashed], blobs: Blobs | None = Non
 def _commit_once(engine: Engine, arrivals: Sequence[Hashed], blobs: Blobs | None) -> list[Outcome]:
     arrivals = list(arrivals)
     with writing(engine) as connection:
-        journal.lock(connection)  # from here on nobody closes or opens a form, or deletes a blob
         for index in _of_closed_forms(connection, arrivals):
             arrivals[index] = Hashed.of(replace(arrivals[index].arrival, reason=CLOSED))
-        if blobs:
-            files = {file.sha256 for one in arrivals for file in one.arrival.files}
+        if blobs and (files := {file.sha256 for one in arrivals for file in one.arrival.files}):
+            journal.lock(connection)  # from here on nobody deletes a blob
             if not all(map(blobs.has, dropping.list_dropped_blobs(connection, files))):
                 raise BlobGoneError
         places = iter(journal.append_hashed(connection, [fact for one in arrivals for fact in one.facts]))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from migrations import HEAD
 from server.store.troubles import is_untrusted
 
 BUSY_TIMEOUT_MS = 30_000
+TRUSTED_S = 1.0
+"""So long a connection to PostgreSQL is used again unasked; whoever finds it lost tries again, or is told to."""
 WAL_PAGES = 8_000
 """So long may SQLite's log grow before somebody who commits copies it, 32 MB; at rest it is copied long before."""
 POOL_SIZE = 40
@@ -54,7 +58,7 @@ def open_engine(data: Path, database_url: str = "", workers: int = 1) -> Engine:
     """
     pool_size = max(POOL_SIZE_MIN, POOL_SIZE // workers)
     if database_url:
-        return create_engine(
+        engine = create_engine(
             database_url,
             connect_args={
                 "prepare_threshold": None,  # pgbouncer in transaction mode gives each one another server
@@ -63,9 +67,11 @@ def open_engine(data: Path, database_url: str = "", workers: int = 1) -> Engine:
             poolclass=ClosingPool,
             pool_size=pool_size,
             max_overflow=8,
-            pool_pre_ping=True,
             hide_parameters=True,
         )
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", partial(_look_whether_it_lives, engine.dialect))
+        return engine
     engine = create_engine(
         f"sqlite:///{sqlite_file(data)}",
         connect_args={"check_same_thread": False},
@@ -184,6 +190,24 @@ def _wrapped(engine: Engine, error: Exception) -> DBAPIError:
     return wrapped
 
 
+def _note_use(_dbapi: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["used_s"] = time.monotonic()
+
+
+def _look_whether_it_lives(
+    dialect: Dialect, dbapi: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object
+) -> None:
+    """Have the pool open another connection when the server is gone from one that nobody used for a while.
+
+    SQLAlchemy's own way asks at each use, which takes as long as a statement.
+    """
+    if time.monotonic() - record.info.get("used_s", 0) > TRUSTED_S:
+        try:
+            dialect.do_ping(dbapi)
+        except dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error
+
+
 def _prepare_sqlite(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     raw: Any = dbapi
     raw.isolation_level = None  # SQLAlchemy says BEGIN below; the driver must not
@@ -209,6 +233,8 @@ def _prepare_to_look(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> No
 
 def _begin_sqlite(connection: Connection) -> None:
     if connection.get_execution_options().get("chapar_writes"):
-        connection.connection.cursor().execute("BEGIN IMMEDIATE")  # at each commit: SQLAlchemy's way costs 0.1 ms
+        connection.connection.cursor().execute(
+            "BEGIN IMMEDIATE"
+        )  # at each commit: SQLAlchemy's way costs 0.1 ms
     else:
         connection.exec_driver_sql("BEGIN")
