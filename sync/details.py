@@ -30,6 +30,7 @@ SHAPES = (
 """Shapes that need not be sent: of a submission, of an attachment."""
 
 SAME, MARKED, DIGEST, EARLIER, OTHER = "\x04", "\x05", "\x06", "\x07", "\x08"
+FIRST_PLAIN = "\x09"
 TIME_CHARS = len("2026-11-22T14:00:00.000+00:00")
 DIGEST_CHARS = 64
 
@@ -107,27 +108,35 @@ class DetailReader(_Shapes):
     def __init__(self, columns: Sequence[Sequence[str]]) -> None:
         super().__init__()
         self.shapes += [tuple(map(str, orjson.loads(new))) for new in columns[0] if new]
-        self._columns = dict(zip(_places(self.shapes), map(endless, columns[1:]), strict=True))
+        found = dict(zip(_places(self.shapes), map(endless, columns[1:]), strict=True))
+        self._columns = [
+            [(name, found[number, name]) for name in shape] for number, shape in enumerate(self.shapes)
+        ]
+        self._values: dict[str, Any] = {}
 
     def read(self, shape: int, about: About) -> dict[str, Any]:
         """Return what the next detail of this shape says. Raises ValueError, LookupError, StopIteration."""
-        said = {name: self._read((shape, name), about) for name in self.shapes[shape]}
-        return {name: orjson.loads(text[1:]) if text[:1] == OTHER else text for name, text in said.items()}
+        said, values = {}, self._values
+        for name, texts in self._columns[shape]:
+            text = next(texts)
+            if text != SAME:
+                if text and text < FIRST_PLAIN:
+                    text = self._meant((shape, name), text, about)
+                self.last[name] = text
+                values[name] = orjson.loads(text[1:]) if text[:1] == OTHER else text
+            said[name] = values[name]
+        return said
 
-    def _read(self, place: tuple[int, str], about: About) -> str:
-        text, name = next(self._columns[place]), place[1]
+    def _meant(self, place: tuple[int, str], text: str, about: About) -> str:
         match text[:1]:
-            case "\x04":
-                return self.last[name]
             case "\x05":
                 if text[1:]:
                     self.named[place] = int(text[1:])
-                text = about.marked[self.named[place]]
+                return about.marked[self.named[place]]
             case "\x06":
-                text = hashlib.sha256(about.body).hexdigest()
+                return hashlib.sha256(about.body).hexdigest()
             case "\x07":
-                text = _iso((about.stamp >> COUNTER_BITS) - int(text[1:]))
-        self.last[name] = text
+                return _iso((about.stamp >> COUNTER_BITS) - int(text[1:]))
         return text
 
 

@@ -31,6 +31,7 @@ from sync.outline import Primer
 INTEGER_MAX = 2**63 - 1
 PROJECT_MAX = 2**31 - 1
 """What a store can hold."""
+KINDS = {kind.value: kind for kind in Kind}
 
 
 class FrameReader:
@@ -50,6 +51,7 @@ class FrameReader:
         self._last: dict[int, str] = {}
         self._log = ("", "")
         self._ms = 0
+        self._project_id = 0
         self._room = columns.UNPACKED_BYTES_MAX
 
     def read(self) -> list[Sent | Skip]:
@@ -84,7 +86,10 @@ class FrameReader:
         stamp = self._ms << COUNTER_BITS | int(counter or 0)
         if not 0 <= stamp <= INTEGER_MAX:
             raise ValueError("no clock says that")
-        kind, project_id = Kind(self._changed(5)), _whole(self._changed(6), most=PROJECT_MAX)
+        kind = KINDS[self._changed(5)]
+        if text := next(self._columns[6]):
+            self._project_id = _whole(text, most=PROJECT_MAX)
+        project_id = self._project_id
         missing = next(self._columns[7])
         if missing:
             payload, detail, body = Payload(_whole(missing[0], 1)), b"", b""

@@ -60,6 +60,15 @@ class Chains:
             return known
         return next((one.hash for one in self.ranges.get(branch, ()) if one.last == seq), None)
 
+    def goes_on(self, entry: Entry) -> bool:
+        """Whether an entry is the next of the only branch, and nothing is known of what comes after it."""
+        main = self.ranges.get(MAIN)
+        if not main or len(self.ranges) > 1:
+            return False
+        end, here = main[-1], self.here.get(MAIN, {})
+        is_next = (end.last + 1, end.hash) == (entry.seq, entry.previous)
+        return is_next and entry.seq not in here and entry.seq + 1 not in here
+
     def find(self, entry: Entry) -> str | None:
         """Return the branch that holds this entry, None when none does."""
         return next((name for name in self.branches if self._has(name, entry)), None)
@@ -87,7 +96,11 @@ class Chains:
         """Take an entry in."""
         self.here.setdefault(branch, {})[entry.seq] = entry.hash
         self.before.setdefault(branch, {})[entry.seq] = entry.previous
-        self.cover(branch, Range(entry.seq, entry.seq, entry.hash))
+        ranges = self.ranges.setdefault(branch, [])
+        if ranges and ranges[-1].last + 1 == entry.seq:
+            ranges[-1] = Range(ranges[-1].first, entry.seq, entry.hash)
+        else:
+            self.cover(branch, Range(entry.seq, entry.seq, entry.hash))
 
     def cover(self, branch: str, one: Range) -> None:
         """Take a range in."""

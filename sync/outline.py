@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from sync.columns import RESERVED, UNPACKED_BYTES_MAX, Known
-from sync.recipes import MADE, Recipes
+from sync.recipes import CHARS_MIN, MADE, Recipes
 
 EMPTY = "\x04"
 END = 0
@@ -40,6 +40,7 @@ class Outline:
         self._follows = [END]
         self._exceptions: dict[int, dict[str, int]] = {}
         self._recipes = Recipes()
+        self._tags: dict[int, tuple[str, int, int]] = {}
 
     def copy(self) -> Outline:
         """Return an outline that knows the same markup, with empty columns."""
@@ -72,6 +73,8 @@ class Outline:
         steps: list[int] = []
         texts: dict[int, str] = {}
         columns, follows, exceptions, written = self.columns, self._follows, self._exceptions, self._written
+        recipes = self._recipes
+        known, settled = recipes.known, recipes.settled
         before, said, right = END, "", 0
         free, *pieces = document.split("<")
         place, end = 0, len(pieces)
@@ -106,7 +109,10 @@ class Outline:
                 right = 0
             before, said = number, text
             if tail:
-                columns[number].append(self._recipes.write(number, text, texts))
+                if number in known or (len(text) >= CHARS_MIN and number not in settled):
+                    columns[number].append(recipes.write(number, text, texts))
+                else:
+                    columns[number].append(text)
                 texts[number] = text
             elif holes:
                 columns[number] += holes
@@ -128,11 +134,11 @@ class Outline:
         parts: list[str] = []
         last: dict[int, str] = {}
         follows, exceptions, written = self._follows, self._exceptions, self._written
-        settled = self._recipes.settled
-        before, said, size = END, "", 0
+        tags, settled = self._tags, self._recipes.settled
+        before, said, size, left = END, "", 0, MARKS_MAX
         turns = map(int, next(texts[0]).split())
         right = next(turns, MARKS_MAX)
-        for _ in range(MARKS_MAX):
+        while left > 0:
             if right:
                 number = follows[before]
                 if before in exceptions:
@@ -146,14 +152,26 @@ class Outline:
                 return "".join(parts), last
             head, tail, alone = written[number]
             before, said = number, ""
+            left -= 1
             if tail:
                 said = next(texts[number])
-                if said == MADE or number not in settled:
+                if said == MADE or (len(said) >= CHARS_MIN and number not in settled):
                     said = self._recipes.read(number, said, last)
                 last[number] = said
                 parts.append(f"<{alone}" if said == EMPTY else f"<{head}{said}<{tail}")
+                if (size := size + len(said)) > UNPACKED_BYTES_MAX:
+                    break
             elif alone:
-                parts.append(f"<{alone}")
+                if number not in tags:
+                    tags[number] = self._tags_from(number)
+                shown, more, end = tags[number]
+                if more <= right:
+                    parts.append(shown)
+                    before = end
+                    right -= more
+                    left -= more
+                else:
+                    parts.append(f"<{alone}")
             elif head:
                 pieces = head.split(_HOLE)
                 holes = [next(texts[number]) for _ in pieces[1:]]
@@ -163,12 +181,24 @@ class Outline:
             else:
                 said = last[number] = next(texts[number])
                 parts.append(said)
-            if (size := size + len(said)) > UNPACKED_BYTES_MAX:
-                break
+                size += len(said)
         raise ValueError("a document has no end")
+
+    def _tags_from(self, number: int) -> tuple[str, int, int]:
+        """Return a tag without attributes, with those of its kind that are expected next; how many these are; the last."""
+        shown, passed = "", []
+        while number not in passed and (alone := self._written[number][2]) and not self._written[number][1]:
+            shown += f"<{alone}"
+            passed.append(number)
+            if number in self._exceptions:
+                break
+            number = self._follows[number]
+        return shown, len(passed) - 1, passed[-1]
 
     def _note(self, before: int, said: str, number: int) -> None:
         """Expect a mark where another was; what only one has followed so far needs no text to tell."""
+        if not self._written[before][1] and before not in self._exceptions:
+            self._tags.clear()
         if self._follows[before] != END:
             self._exceptions.setdefault(before, {})[said] = number
         self._follows[before] = number

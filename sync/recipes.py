@@ -22,24 +22,27 @@ Recipe = tuple[Piece, ...]
 
 
 class Recipes:
-    """How the texts of each mark are made of those before them in the same document. settled: marks that learn no more."""
+    """How the texts of each mark are made of those before them in the same document.
+
+    known: by mark, where there is one. settled: marks that learn no more.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[int, Recipe] = {}
+        self.known: dict[int, Recipe] = {}
         self._tries: dict[int, int] = {}
         self.settled: set[int] = set()
 
     def copy(self) -> Recipes:
         """Return the same recipes, to find others beside them."""
         other = Recipes()
-        other._known, other._tries = dict(self._known), dict(self._tries)
+        other.known, other._tries = dict(self.known), dict(self._tries)
         other.settled = set(self.settled)
         return other
 
     def write(self, mark: int, text: str, texts: Mapping[int, str]) -> str:
         """Return what stands for a text in the column of its mark. texts: those before it in its document, by mark."""
-        recipe = self._known.get(mark)
-        if recipe and text and follow(recipe, texts) == text:
+        recipe = self.known.get(mark)
+        if recipe and text and makes(recipe, text, texts):
             return MADE
         if len(text) >= CHARS_MIN and mark not in self.settled:
             self._learn(mark, text, texts)
@@ -48,7 +51,7 @@ class Recipes:
     def read(self, mark: int, text: str, texts: Mapping[int, str]) -> str:
         """Return the text for which this stands. Raises LookupError."""
         if text == MADE:
-            return follow(self._known[mark], texts)
+            return follow(self.known[mark], texts)
         if len(text) >= CHARS_MIN and mark not in self.settled:
             self._learn(mark, text, texts)
         return text
@@ -58,7 +61,18 @@ class Recipes:
         if tries == TRIES_MAX:
             self.settled.add(mark)
         if len(text) <= CHARS_MAX and (found := find(text, texts)):
-            self._known[mark] = found
+            self.known[mark] = found
+
+
+def makes(recipe: Recipe, text: str, texts: Mapping[int, str]) -> bool:
+    """Whether a recipe makes this text of these: `follow`, up to where they differ."""
+    place = 0
+    for piece in recipe:
+        made = piece if isinstance(piece, str) else texts.get(piece[0], "")[piece[1] : piece[2]]
+        if not text.startswith(made, place):
+            return False
+        place += len(made)
+    return place == len(text) <= CHARS_MAX
 
 
 def follow(recipe: Recipe, texts: Mapping[int, str]) -> str:

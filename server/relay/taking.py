@@ -46,22 +46,26 @@ def take(connection: Connection, items: Sequence[Sent | Skip]) -> int:
     bare = {item.entry.hash for item in items if isinstance(item, Sent) and item.payload is Payload.PURGED}
     for item in items:
         name = log_of(item)
+        known = chains[name]
         if isinstance(item, Skip):
             if name != own:
-                _cover(connection, name, chains[name], item)
-        elif (branch_here := chains[name].find(item.entry)) is not None:
-            if name != own:
-                chains[name].cover(branch_here, Range(item.entry.seq, item.entry.seq, item.entry.hash))
-        else:
-            branch = chains[name].place(item.entry)
-            if branch not in chains[name].ranges and branch != MAIN:
-                note_fork(connection, name, branch, item.entry.seq)
-            if chains[name].is_torn(branch, item.entry.seq):
-                logs.tear(connection, name, branch, item.entry)
-            chains[name].add(branch, item.entry)
-            epoch = logs.stored_epoch(name, branch)
-            follows = bool(fresh) and (fresh[-1].entry.hash, fresh[-1].epoch) == (item.entry.previous, epoch)
-            fresh.append(Foreign(_with_form(item.entry), epoch, follows))
+                _cover(connection, name, known, item)
+            continue
+        entry, branch = item.entry, MAIN
+        if not known.goes_on(entry):
+            if (branch_here := known.find(entry)) is not None:
+                if name != own:
+                    known.cover(branch_here, Range(entry.seq, entry.seq, entry.hash))
+                continue
+            branch = known.place(entry)
+            if branch not in known.ranges and branch != MAIN:
+                note_fork(connection, name, branch, entry.seq)
+            if known.is_torn(branch, entry.seq):
+                logs.tear(connection, name, branch, entry)
+        known.add(branch, entry)
+        epoch = logs.stored_epoch(name, branch)
+        follows = bool(fresh) and (fresh[-1].entry.hash, fresh[-1].epoch) == (entry.previous, epoch)
+        fresh.append(Foreign(_with_form(entry), epoch, follows))
     if fresh:
         end = journal.head_position(connection)
         journal.take_in(connection, fresh)
