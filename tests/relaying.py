@@ -114,6 +114,7 @@ def give(sender: Node, receiver: Node, scope: Scope, chance: random.Random | Non
     if chance:
         items = chance.sample(items, chance.randint(0, len(items)))
         items += chance.sample(items, chance.randint(0, len(items)))
+    mentions.catch_up(receiver.engine)
     with writing(receiver.engine) as connection:
         if scope.is_up:
             items = list(sift(connection, origin_of(sender), items).items)

@@ -19,7 +19,8 @@ from relaying import (
 )
 from sqlalchemy import select
 
-from server.relay.scope import OF_FORMS
+from server.relay.concern import SAID
+from server.relay.scope import FROM_ABOVE, OF_FORMS
 from server.relay.taking import take
 from server.store import identity, logs
 from server.store.chain import verify_journal
@@ -128,7 +129,9 @@ def test_each_kind_of_entry_goes_where_it_may_and_nowhere_else(new_node):
     downwards = {f"uuid:centre-{kind}" for kind in OF_FORMS}
     assert records_at(post) == own | downwards | {"uuid:centre-app_user", "uuid:centre-listed"}
     assert records_at(other) == downwards
-    upwards = {f"uuid:post-{kind}" for kind in set(Kind) - OF_FORMS - {Kind.APP_USER, Kind.LISTED}}
+    upwards = {
+        f"uuid:post-{kind}" for kind in set(Kind) - FROM_ABOVE - SAID
+    }  # of records that it did not receive
     assert records_at(centre) == upwards | {f"uuid:centre-{kind}" for kind in Kind}
 
 

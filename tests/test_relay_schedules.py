@@ -47,7 +47,8 @@ class World:
                 if self.count:
                     about = self.chance.randint(1, self.count)
                     self.count += 1
-                    add(self.nodes[name], f"uuid:{about}", Kind.COMMENT, number=self.count)
+                    if name == "centre" or f"uuid:{about}" in received_at(self.nodes[name]):
+                        add(self.nodes[name], f"uuid:{about}", Kind.COMMENT, number=self.count)
             case "meet":
                 relay(*self.chance.choice(self.pairs))
             case "part":
@@ -69,6 +70,12 @@ class World:
         if noticed:
             with writing(node.engine) as connection:
                 identity.begin_epoch(connection)
+
+
+def received_at(node: Node) -> set[str]:
+    """The records that a node itself took in: of others it may say nothing, but for the centre."""
+    own = origin_of(node)
+    return {name for _, origin, kind, name in written(node) if (origin, kind) == (own, Kind.SUBMISSION)}
 
 
 def written(node: Node) -> list[tuple[bytes, str, str, str]]:

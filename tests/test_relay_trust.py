@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+import orjson
 import pytest
 from conftest import serving
 from relaying import add, enrolled, new_node, origin_of, records_at
-from sqlalchemy import true
+from sqlalchemy import select, true
 from test_relay_bundles import carry
 from test_relay_sessions import centre, post
 
 from server.relay import enrolling
 from server.relay.client import relay
+from server.relay.concern import SAID
 from server.relay.scope import ADDRESSED, OF_FORMS, Scope
 from server.relay.status import describe
 from server.relay.taking import take
 from server.store import identity, logs
 from server.store.engine import reading, writing
+from server.store.tables import journal as entries
 from sync.frames import Sent, Skip
 from sync.journal import Fact, Head, Kind, seal
 
@@ -148,3 +153,59 @@ def test_what_a_post_that_was_revoked_had_sent_as_far_as_its_centre_still_comes_
         relay(middle)
     assert records_at(centre) == {"uuid:low"}
     assert refused_of(centre, "middle") == 0
+
+
+@pytest.mark.parametrize("by_courier", [False, True])
+def test_a_post_says_something_of_records_that_it_received_and_of_no_others_until_it_has(
+    centre, post, new_node, tmp_path, by_courier
+):
+    other = new_node("other")
+
+    def meet(sender, name):
+        if by_courier:
+            carry(sender, centre, tmp_path / f"{name}.bundle")
+        else:
+            relay(sender)
+
+    with nullcontext("") if by_courier else serving(centre) as url:
+        enrolled(centre, post, url)
+        enrolled(centre, other, url, "other")
+        add(other, "uuid:foreign")
+        meet(other, "other")
+        for kind in sorted(SAID):
+            add(post, "uuid:foreign", kind)
+            add(post, "uuid:unheard-of", kind)
+        add(post, "uuid:own", Kind.DISTINCT, instance_ids=["uuid:own", "uuid:foreign"])
+        add(post, "uuid:own")
+        for kind in sorted(SAID):
+            add(post, "uuid:own", kind)
+        meet(post, "first")
+        assert said_by(post, centre) == {(kind, "uuid:own") for kind in SAID}
+        assert refused_of(centre) == 2 * len(SAID) + 1
+        add(post, "uuid:foreign")
+        meet(post, "second")
+        meet(post, "third")
+        assert said_by(post, centre) == {
+            (kind, name) for kind in SAID for name in ("uuid:own", "uuid:foreign")
+        }
+
+
+def test_what_a_post_says_of_a_record_from_below_it_goes_up_in_the_same_meeting(centre, new_node):
+    middle, low = new_node("middle"), new_node("low")
+    with serving(centre) as top_url, serving(middle) as middle_url:
+        enrolled(centre, middle, top_url, "middle")
+        enrolled(middle, low, middle_url, "low")
+        add(low, "uuid:low")
+        relay(low)
+        add(middle, "uuid:low", Kind.REVIEW)
+        relay(middle)
+    assert said_by(middle, centre) == {(Kind.REVIEW, "uuid:low")}
+    assert refused_of(centre, "middle") == 0
+
+
+def said_by(post, centre):
+    """What stands at the centre that a post said of records: kind and instanceID."""
+    with reading(centre.engine) as connection:
+        mine = (entries.c.origin == origin_of(post), entries.c.kind.in_(SAID))
+        rows = connection.execute(select(entries.c.kind, entries.c.detail).where(*mine)).all()
+    return {(row.kind, orjson.loads(row.detail)["instance_id"]) for row in rows}

@@ -155,6 +155,8 @@ def read_bundles(node: Node, paths: Sequence[Path]) -> Iterator[Taken]:
 def _take(node: Node, other: Other, files: Files, message: Message) -> int:
     items = [item for frame in message.frames for item in unpack(frame, PLAIN)]
     head, new = message.head, 0
+    if items and not other.is_up:
+        mentions.catch_up(node.engine)
     with writing(node.engine) as connection:
         note_told(connection, other, head)
         heads.note(connection, node.keys.public, other, head)

@@ -76,7 +76,11 @@ def _is_known(connection: Connection, log: Log, chains: Chains, said: Have) -> b
 
 def _gaps(connection: Connection, scope: Scope, said: Have) -> Iterator[tuple[Log, Chain, int, int]]:
     """What of each of our chains, from seq to seq, who says this does not hold."""
-    for log, chains in logs.read_chains(connection).items():
+    own, _ = logs.own_log(connection)
+    found = logs.read_chains(connection)
+    if scope.is_up:  # what is said here of records goes behind the records, which may have come from below
+        found = dict(sorted(found.items(), key=lambda one: (one[0][0] == own[0], one[0] == own)))
+    for log, chains in found.items():
         if log[0] in scope.strangers:
             continue
         for branch in chains.branches:

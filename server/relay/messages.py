@@ -24,7 +24,7 @@ VERSION = 1
 HEAD_BYTES_MAX = 16_000_000
 LEVEL = 6
 ORIGIN_CHARS = 36
-SPAN = (str, str, int, int)
+SPAN, ENTRY = (str, str, int, int), (str, str, int, str)
 Signed = tuple[str, str, int, str, str]
 """A head of a log that its origin signed: origin, epoch, seq, hash and signature in hex."""
 ALWAYS = frozenset({"session", "clock_ms", "have"})
@@ -54,7 +54,7 @@ class Head:
     frame, and asks for frames that need no form. room: bytes that the answer may bring. asked: files that it lacks, as
     (sha256, offset). below: posts below it. former: posts that were
     below it. kinds: those of entries that it knows beyond the first. epoch: that it writes under. signed: the head of its own log wherever `have`
-    says that one, and heads of the receiver's logs that the receiver seems to have lost. strangers: origins of which it takes nothing from the receiver. again: entries
+    says that one, and heads of the receiver's logs that the receiver seems to have lost. strangers: origins of which it takes nothing from the receiver. foreign: entries that it does not take now. again: entries
     whose payloads it lost. audit: what it holds of ranges of logs, differing: the ranges of the receiver's audit of which
     it holds something else. sure: files of which the sender asks whether the receiver has them, held: those of them that it
     has. waiting: records that the receiver lacks. clock_ms: since 1970.
@@ -76,6 +76,7 @@ class Head:
     epoch: str = ""
     signed: Sequence[Signed] = ()
     strangers: Sequence[str] = ()
+    foreign: Sequence[Asked] = ()
     again: Sequence[Asked] = ()
     audit: Sequence[Said] = ()
     differing: Sequence[Span] = ()
@@ -158,7 +159,8 @@ def _head(said: Mapping[str, Any]) -> Head:
     for name in ("doubted", "asked"):
         known[name] = [tuple(one) for one in known.get(name, ())]
     for name, kinds in (
-        ("again", (str, str, int, str)),
+        ("again", ENTRY),
+        ("foreign", ENTRY),
         ("audit", (*SPAN, str)),
         ("differing", SPAN),
         ("signed", (*SPAN[:3], str, str)),

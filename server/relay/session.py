@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -73,6 +73,8 @@ class Session:
         self._plain = self._wants_plain = False
         self._strangers: frozenset[str] = frozenset()
         self._is_stranger_to: frozenset[str] = frozenset()
+        self._foreign: frozenset[Asked] = frozenset()
+        self._is_foreign_to: frozenset[Asked] = frozenset()
         self._again: Sequence[Asked] = ()
         self._given: set[Asked] = set()
         self._spans: Sequence[Span] = ()
@@ -122,6 +124,7 @@ class Session:
             epoch=epoch if self._told is None else "",
             signed=signed,
             strangers=sorted(self._strangers),
+            foreign=sorted(self._foreign),
             again=again,
             audit=audit,
             differing=self._differing,
@@ -139,12 +142,15 @@ class Session:
         unsendable = 0
         items: Sequence[Sent | Skip] = self._unpack(message.frames)
         head, engine = message.head, self._node.engine
+        if items and not self.other.is_up:
+            mentions.catch_up(engine)
         with writing(engine) as connection:
             note_told(connection, self.other, head)
             heads.note(connection, self._node.keys.public, self.other, head)
             if not self.other.is_up:
                 sifted = trust.sift(connection, self.other.origin, items)
                 items, self._strangers = sifted.items, self._strangers | sifted.strangers
+                self._foreign |= sifted.foreign
             if items:
                 self.taken += taking.take(connection, items)
                 self.mended += mending.mend(connection, self._node.schemas, items)
@@ -216,6 +222,7 @@ class Session:
                 self._said, self._told = dict(have), have
         self._is_unknown = self._said is None
         self._is_stranger_to |= frozenset(head.strangers)
+        self._is_foreign_to |= frozenset(head.foreign)
         if head.unknown:
             self._told = None
         self._doubted = set(head.doubted)
@@ -263,7 +270,13 @@ class Session:
         again = mending.answer(connection, scope, self._again[: mending.ASKED_MAX])
         self._due = []
         self._given.update(self._again)
-        rest = chain(again, choose(connection, scope, self._said))
+        rest: Iterable[Sent | Skip] = chain(again, choose(connection, scope, self._said))
+        if self._is_foreign_to:
+            rest = (
+                one
+                for one in rest
+                if isinstance(one, Skip) or lost.name_of(one.entry) not in self._is_foreign_to
+            )
         for position, item in chain(due.items(), ((0, one) for one in rest)):
             items.append(item)
             if position:

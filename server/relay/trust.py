@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from server.relay import concern
 from server.relay.scope import FROM_ABOVE
-from server.store import heads, identity, journal, logs, peers, posts
+from server.store import heads, identity, journal, logs, lost, peers, posts
 from server.store.logs import Chain
+from server.store.lost import Asked
 from sync.frames import Sent, Skip
 from sync.journal import Entry
 from sync.logs import MAIN, Log
@@ -24,22 +26,30 @@ log = logging.getLogger("chapar.relay")
 
 @dataclass(frozen=True, slots=True)
 class Sifted:
-    """What of a message is taken. strangers: origins of which the sender has nothing to say."""
+    """What of a message is taken. strangers: origins of which the sender has nothing to say.
+
+    foreign: entries about records of which it has nothing to say, for all that is known yet.
+    """
 
     items: Sequence[Sent | Skip]
     strangers: frozenset[str] = frozenset()
+    foreign: frozenset[Asked] = frozenset()
 
 
 def sift(connection: Connection, sender: str, items: Sequence[Sent | Skip]) -> Sifted:
     """Leave out what the post `sender` may not say, and raise the alarm.
 
     An entry of its own log that only the node above may write is covered, since nobody else will send it. Nothing of
-    another post's log is: that post may still have it to send.
+    another post's log is: that post may still have it to send; nor what is said of a record of which nothing is known to
+    have come in at or below the post: it may come yet, and that is taken then. Who calls has caught up with the mentions.
     """
     family, own = family_of(connection, sender), journal.origin(connection)
     returned = [item.entry for item in items if isinstance(item, Sent) and item.entry.origin == own]
     known = _Returned(connection, {(own, entry.epoch) for entry in returned})
+    of_family = [item.entry for item in items if isinstance(item, Sent) and item.entry.origin in family]
+    about_others = concern.list_foreign(connection, family, of_family)
     sifted: list[Sent | Skip] = []
+    foreign: set[Asked] = set()
     strangers: set[str] = set()
     refused = unproven = 0
     for item in items:
@@ -49,6 +59,9 @@ def sift(connection: Connection, sender: str, items: Sequence[Sent | Skip]) -> S
                 unproven += known.is_unproven(entry)
             case Sent(entry) if entry.origin in family and entry.fact.kind in FROM_ABOVE:
                 sifted.append(Skip(entry.origin, entry.epoch, MAIN, entry.seq, entry.seq, entry.hash))
+                refused += 1
+            case Sent(entry) if entry.hash in about_others:
+                foreign.add(lost.name_of(entry))
                 refused += 1
             case Sent(Entry(origin)) | Skip(origin) if origin in family:
                 sifted.append(item)
@@ -63,7 +76,7 @@ def sift(connection: Connection, sender: str, items: Sequence[Sent | Skip]) -> S
         log.warning(
             "%d entries of our own were taken back from the post %s on its word alone", unproven, sender
         )
-    return Sifted(sifted, frozenset(strangers))
+    return Sifted(sifted, frozenset(strangers), frozenset(foreign))
 
 
 class _Returned:

@@ -45,6 +45,11 @@ class Audit:
     mended: int
 
 
+def name_of(entry: Entry) -> Asked:
+    """Return what an entry is asked for by."""
+    return entry.origin, entry.epoch, entry.seq, entry.hash.hex()[:HASH_CHARS]
+
+
 def note(connection: Connection, positions: Collection[int]) -> int:
     """Keep that the payloads of these entries are lost; return of how many it was not known."""
     known = _known(connection, positions)
