@@ -173,14 +173,19 @@ def lacking(ours: Iterable[Range], theirs: Sequence[Range]) -> Iterator[tuple[in
             yield first, one.last
 
 
-def points(one: Range, hash_at: HashAt) -> Iterator[Range]:
-    """Yield the range and, ever further back, shorter ones from its start: where two chains part is between two."""
+def points(one: Range, hash_at: HashAt, ends: Iterable[int] = ()) -> Iterator[Range]:
+    """Yield the range and, ever further back, shorter ones from its start: where two chains part is between two.
+
+    ends: where to say shorter ones too, since a peer says ranges that end there.
+    """
     yield one
-    back = 1
+    wanted, back = {end for end in ends if one.first <= end < one.last}, 1
     while one.last - back >= one.first:
-        if known := hash_at(one.last - back):
-            yield Range(one.first, one.last - back, known)
+        wanted.add(one.last - back)
         back *= 2
+    for last in sorted(wanted, reverse=True):
+        if known := hash_at(last):
+            yield Range(one.first, last, known)
 
 
 def list_have(have: Have) -> list[list[object]]:

@@ -21,7 +21,7 @@ from server.receiving import Sender, StoredFile
 from server.relay import enrolling
 from server.relay.choosing import choose, list_doubted, read_due
 from server.relay.messages import Head
-from server.relay.other import Other, note_told
+from server.relay.other import Other, look_at_own, note_told
 from server.relay.scope import Scope
 from server.relay.taking import take
 from server.relay.trust import sift
@@ -87,12 +87,17 @@ def down(*family: Node) -> Callable[[Node], Scope]:
 def lacking(sender: Node, receiver: Node, scope: Scope) -> list[Sent | Skip]:
     """What the sender would send, as it comes out of a frame."""
     mentions.catch_up(sender.engine)
+    with reading(receiver.engine) as connection:
+        have = logs.read_have(connection)
+    with writing(sender.engine) as connection:
+        look_at_own(connection, have)
     if not scope.is_up:
         tell_epoch(sender, receiver)
     with reading(receiver.engine) as here, reading(sender.engine) as there:
         doubted = list_doubted(here, logs.read_have(there))
         doubted |= list_doubted(there, logs.read_have(here))
-        items = list(choose(there, scope, logs.read_have(here, doubted)))
+        said = logs.read_have(there, doubted)
+        items = list(choose(there, scope, logs.read_have(here, doubted, said)))
     return unpack(pack(items, PLAIN), PLAIN)
 
 

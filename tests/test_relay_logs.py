@@ -19,7 +19,9 @@ from relaying import (
 )
 from sqlalchemy import select
 
+from server.relay.choosing import read_sent
 from server.relay.concern import SAID
+from server.relay.other import look_at_own
 from server.relay.scope import FROM_ABOVE, OF_FORMS
 from server.relay.taking import take
 from server.store import identity, logs
@@ -29,6 +31,7 @@ from server.store.tables import fork, log_range
 from server.store.tables import journal as entries
 from sync.frames import Skip
 from sync.journal import BrokenChainError, Kind
+from sync.logs import Range
 
 __all__ = ["new_node"]
 
@@ -243,3 +246,32 @@ def copy(source, target, seq_max):
                 "last": row["seq"],
             }
             here.execute(log_range.insert(), [one | {"hash": row["hash"]}])
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("said", ["what was lost", "what is here"])
+def test_who_hears_of_another_entry_of_its_own_log_goes_on_under_another_epoch(new_node, said):
+    node = new_node("centre")
+    for number in range(4):
+        add(node, f"uuid:{number}")
+    with writing(node.engine) as connection:
+        log, _ = logs.own_log(connection)
+        (known,) = connection.execute(select(entries.c.hash).where(entries.c.seq == 2)).scalars()
+        look_at_own(connection, {log: [Range(1, 2, known if said == "what is here" else bytes(32))]})
+        assert (logs.own_log(connection)[0] == log) is (said == "what is here")
+    assert len(forks_of(node)) == (said == "what was lost")
+
+
+@ON_SQLITE
+def test_two_chains_of_a_log_that_part_anywhere_are_told_from_each_other(new_node):
+    centre, post = new_node("centre"), new_node("post")
+    for number in range(4):
+        add(centre, f"uuid:{number}")
+    with reading(centre.engine) as connection:
+        first, _, _, last = read_sent(connection, [1, 2, 3, 4])
+    log = (last.entry.origin, last.entry.epoch, "")
+    for item in (Skip(*log, 1, 1, bytes(32)), first, Skip(*log, 2, 4, last.entry.hash)):
+        with writing(post.engine) as connection:
+            take(connection, [item])
+    bring_in_step((post, centre))
+    verified(post, centre)

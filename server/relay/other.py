@@ -11,9 +11,10 @@ from server.relay import taking
 from server.relay.messages import Head
 from server.relay.scope import Scope
 from server.store import identity, logs, marks, mentions, peers, posts, requests
+from server.store.logs import Chain
 from server.store.requests import Requests
 from sync.journal import FIRST_KINDS
-from sync.logs import MAIN, SAID_BYTES, Have
+from sync.logs import MAIN, SAID_BYTES, Chains, Have
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,10 @@ def note_marks(connection: Connection, other: Other, said: Have, now_ms: int, *,
 def look_at_own(connection: Connection, said: Have) -> None:
     """Go on anew if a peer holds more of our log than we wrote, or something else."""
     own, end = logs.own_log(connection)
+    chain = Chain(connection, own, MAIN, Chains({MAIN: [end]}))
     for one in said.get(own, ()):
-        beyond = one.last > end.last
-        if beyond or (one.last == end.last and one.hash[:SAID_BYTES] != end.hash[:SAID_BYTES]):
+        known = chain.hash_at(one.last)
+        if one.last > end.last or (known and known[:SAID_BYTES] != one.hash[:SAID_BYTES]):
             taking.note_fork(connection, own, MAIN, one.last)
             identity.begin_epoch(connection)
             return

@@ -91,7 +91,7 @@ class Session:
         if not self.other.is_up:
             mentions.catch_up(self._node.engine)
         with reading(self._node.engine) as connection:
-            have = logs.read_have(connection, self._doubted)
+            have = logs.read_have(connection, self._doubted, self._said)
             scope = replace(scope_of(connection, self.other), strangers=self._is_stranger_to)
             frames, more = self._frames(connection, scope, room)
             met = peers.find_peer(connection, self.other.origin)

@@ -36,15 +36,19 @@ def read_chains(connection: Connection, only: Collection[Log] | None = None) -> 
     return found
 
 
-def read_have(connection: Connection, doubted: Collection[Log] = ()) -> Have:
-    """Return what this node says that it holds. doubted: logs of which a peer has another chain; of these more."""
+def read_have(connection: Connection, doubted: Collection[Log] = (), heard: Have | None = None) -> Have:
+    """Return what this node says that it holds. doubted: logs of which a peer has another chain; of these more.
+
+    heard: what that peer says; where a range of it ends, it may be a chain of ours that it has.
+    """
     forked = {(row.origin, row.epoch) for row in connection.execute(select(fork.c.origin, fork.c.epoch))}
     said: dict[Log, list[Range]] = {}
     for log, chains in read_chains(connection).items():
         ways = [Chain(connection, log, branch, chains) for branch in chains.branches]
         whole = [(way, way.with_main(one)) for way in ways for one in chains.ranges.get(way.branch, ())]
         if log in doubted or log in forked:
-            ranges = [point for way, one in whole for point in points(one, way.hash_at)]
+            ends = {one.last for one in (heard or {}).get(log, ())}
+            ranges = [point for way, one in whole for point in points(one, way.hash_at, ends)]
         else:
             ranges = [one for _, one in whole]
         said[log] = [Range(one.first, one.last, one.hash[:SAID_BYTES]) for one in ranges]
