@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
 import time
 
 import commands
 import orjson
 import pytest
 from badlink import BadLink
-from child import chapar
+from child import CHAPAR, chapar
 from conftest import household, serving, state_of
 from relaying import collect, enrolled, has_record, new_node, origin_of, records_at
 from sqlalchemy import select
@@ -54,6 +59,46 @@ def take_in(node, xml):
     sender = Sender(None, "", "", "test")
     intake.record(node.engine, [receiving.examine(PROJECT_ID, xml, [], sender, lambda *_: True)])
     node.catch_up()
+
+
+def trip(centre, post, path):
+    """Have a courier go up with a bundle and come back with a receipt."""
+    carry(post, centre, path.with_suffix(".bundle"))
+    answer(centre, origin_of(post), path.with_suffix(".receipt"))
+    assert not read_bundle(post, path.with_suffix(".receipt")).problem
+    post.catch_up()
+
+
+def at_the_centre(centre, post, tmp_path, photos):
+    """Have a post collect a record with each of these photos, and hear that the centre has all of it."""
+    acquainted(centre, post)
+    for number, photo in enumerate(photos):
+        collect(post, f"uuid:{number}", photo)
+    let_go(post, 0)
+    for name in ("first", "second"):
+        trip(centre, post, tmp_path / name)
+
+
+def purge_and_die(post, call, after):
+    """Purge in a process that is killed where it makes this call, but for so many of them."""
+    code = f"""
+import os, signal
+from server.node import open_node
+from server.relay.purging import purge
+from server.settings import Settings
+from server.store import purges
+from server.store.blobs import Blobs
+
+def dying(*given, left=[None] * {after}, real={call}):
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left.pop()
+    return real(*given)
+
+{call} = dying
+purge(open_node(Settings(data={str(post.settings.data)!r})), {later_ms(8)})
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
 
 
 def bodies_at(node):
@@ -154,30 +199,38 @@ def test_a_payload_that_is_damaged_here_is_not_taken_for_one_that_the_centre_has
 
 
 @ON_SQLITE
-def test_cut_off_before_the_end_nothing_or_all_of_a_record_is_gone(centre, post, monkeypatch):
-    with serving(centre) as url:
-        enrolled(centre, post, url)
-        relay(post)
-        collect(post, "uuid:1", PHOTO)
-        let_go(post, 0)
-        post.catch_up()
-        relay(post)
+def test_killed_in_the_middle_nothing_or_all_of_a_record_is_gone(centre, post, tmp_path):
+    photos = [bytes([number]) * 100 for number in range(3)]
+    at_the_centre(centre, post, tmp_path, photos)
     before = state_of(post), bodies_at(post)
-
-    def cut_off(*_):
-        raise OSError("cut off")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("server.store.purges.add", cut_off)
-        with pytest.raises(OSError, match="cut off"):
-            purge(post, later_ms(8))
+    purge_and_die(post, "purges.add", after=0)
     assert (state_of(post), bodies_at(post)) == before
-    with monkeypatch.context() as patch:
-        patch.setattr(post.blobs, "delete", cut_off)
-        with pytest.raises(OSError, match="cut off"):
-            purge(post, later_ms(8))
-    assert bodies_at(post) == [(None, None)] * 2
+    purge_and_die(post, "Blobs.delete", after=1)
+    assert set(bodies_at(post)) == {(None, None)}
+    assert sum(is_in(post, photo) for photo in photos) == 2
     assert is_sound(post)
+    assert purge(post, later_ms(8)) == Purged()
+
+
+@ON_SQLITE
+@pytest.mark.soak
+@pytest.mark.skipif(not os.environ.get("CHAPAR_SOAK"), reason="long; CHAPAR_SOAK=1 runs it")
+def test_killed_at_any_instant_a_purge_goes_on_where_it_was(centre, post, tmp_path):
+    photos = [number.to_bytes(2) * 500 for number in range(300)]
+    at_the_centre(centre, post, tmp_path, photos)
+    chance = random.Random(5)
+    for _ in range(40):
+        command = [str(CHAPAR), "relay", "purge", "--data", str(post.settings.data)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            time.sleep(chance.uniform(0, 3))
+            process.kill()
+        assert is_sound(post)
+        left = {number for number in range(300) if has_record(post, f"uuid:{number}")}
+        assert all(is_in(post, photos[number]) for number in left)
+    purge(post, later_ms(8))
+    check_all_there(post, set())
+    check_all_there(centre, {f"uuid:{number}" for number in range(300)})
+    assert all(is_in(centre, photo) for photo in photos)
 
 
 @ON_SQLITE
@@ -210,28 +263,22 @@ def test_a_centre_set_back_gets_headers_of_what_is_gone_and_both_raise_an_alarm(
 
 
 def test_where_only_couriers_go_the_same_goes_and_what_the_centre_lost_is_sent_again(centre, post, tmp_path):
-    def trip(name):
-        carry(post, centre, tmp_path / f"{name}.bundle")
-        answer(centre, origin_of(post), tmp_path / f"{name}.receipt")
-        assert not read_bundle(post, tmp_path / f"{name}.receipt").problem
-        post.catch_up()
-
     acquainted(centre, post)
     let_go(post, 0)
     collect(post, "uuid:sound", PHOTO)
     collect(post, "uuid:damaged", b"another photo")
-    trip("first")
+    trip(centre, post, tmp_path / "first")
     assert purge(post, later_ms(8), dry_run=True) == Purged(waiting=2)
     centre.blobs.delete(hashlib.sha256(b"another photo").hexdigest())
     flip_a_byte(centre, submissions_at(centre)[1])
     assert read_through(centre.engine) == 1
-    trip("second")
+    trip(centre, post, tmp_path / "second")
     assert purge(post, later_ms(8)) == Purged(records=1, files=1)
     assert audit_of(centre)["lost"] == 1
-    trip("third")
+    trip(centre, post, tmp_path / "third")
     assert (audit_of(centre)["lost"], audit_of(centre)["mended"]) == (0, 1)
     assert is_in(centre, b"another photo")
-    trip("fourth")
+    trip(centre, post, tmp_path / "fourth")
     assert purge(post, later_ms(8)) == Purged(records=1, files=1)
     check_all_there(centre, {"uuid:sound", "uuid:damaged"})
     assert not any(is_in(post, photo) for photo in (PHOTO, b"another photo"))
