@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import orjson
 import pytest
 from conftest import serving
@@ -155,23 +153,15 @@ def test_what_a_post_that_was_revoked_had_sent_as_far_as_its_centre_still_comes_
     assert refused_of(centre, "middle") == 0
 
 
-@pytest.mark.parametrize("by_courier", [False, True])
 def test_a_post_says_something_of_records_that_it_received_and_of_no_others_until_it_has(
-    centre, post, new_node, tmp_path, by_courier
+    centre, post, new_node, tmp_path
 ):
     other = new_node("other")
-
-    def meet(sender, name):
-        if by_courier:
-            carry(sender, centre, tmp_path / f"{name}.bundle")
-        else:
-            relay(sender)
-
-    with nullcontext("") if by_courier else serving(centre) as url:
+    enrolled(centre, other, "", "other")
+    add(other, "uuid:foreign")
+    carry(other, centre, tmp_path / "other.bundle")
+    with serving(centre) as url:
         enrolled(centre, post, url)
-        enrolled(centre, other, url, "other")
-        add(other, "uuid:foreign")
-        meet(other, "other")
         for kind in sorted(SAID):
             add(post, "uuid:foreign", kind)
             add(post, "uuid:unheard-of", kind)
@@ -179,12 +169,12 @@ def test_a_post_says_something_of_records_that_it_received_and_of_no_others_unti
         add(post, "uuid:own")
         for kind in sorted(SAID):
             add(post, "uuid:own", kind)
-        meet(post, "first")
+        relay(post)
         assert said_by(post, centre) == {(kind, "uuid:own") for kind in SAID}
         assert refused_of(centre) == 2 * len(SAID) + 1
         add(post, "uuid:foreign")
-        meet(post, "second")
-        meet(post, "third")
+        carry(post, centre, tmp_path / "record.bundle")
+        relay(post)
         assert said_by(post, centre) == {
             (kind, name) for kind in SAID for name in ("uuid:own", "uuid:foreign")
         }
