@@ -78,7 +78,7 @@ def _measure(name: str, xmls: Sequence[bytes], known: bytes) -> None:
         pack(sent[:1], codec)
         for end in range(len(sent), len(sent) - frames * batch, -batch):
             began = time.process_time()
-            frame = pack(sent[end - batch : end], codec)
+            frame = pack(sent[end - batch : end], codec, in_words=True)
             packed = time.process_time()
             unpack(frame, codec)
             out_s, in_s = out_s + packed - began, in_s + time.process_time() - packed

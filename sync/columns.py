@@ -3,7 +3,8 @@
 Format: columns joined by U+0003, the texts of a column by U+0000; at the end of a column its last text stands once for all
 that follow. In the texts a random UUID (version 4, lower case) is written as U+0001 and a SHA-256 (64 hex digits, alone) as
 U+0002; what they are by chance follows apart, since nothing compresses it: 30 and 64 digits in the order in which they are
-met, then two bits of each UUID. The joined text is compressed by zstd, or by bzip2 where it is smaller so: large ones.
+met, then two bits of each UUID. The joined text is compressed by zstd, or by bzip2 where it is smaller so: large ones,
+which `sync.words` may fold before (the compressed text begins with `W` then).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from zstandard import (
     frame_content_size,
 )
 
+from sync.words import fold, unfold
+
 RESERVED = re.compile(r"[\x00-\x08]")
 """Characters that no text may hold: XML has none of them."""
 UNPACKED_BYTES_MAX = 256_000_000
@@ -35,7 +38,7 @@ DICTIONARY_BYTES_MIN = 8
 SORTED_BYTES_MIN = 24_000
 """From here on bzip2 is as quick, and smaller even without a dictionary."""
 
-_BZIP2 = b"BZh"
+_BZIP2, _WORDS = b"BZh", b"W"
 _BY_CHANCE = re.compile(
     r"([0-9a-f]{8})-([0-9a-f]{4})-4([0-9a-f]{3})-([89ab])([0-9a-f]{3})-([0-9a-f]{12})"
     r"|(?<![^\x00])[0-9a-f]{64}(?![^\x00])"
@@ -50,7 +53,7 @@ class Known:
     """Columns that both sides have: what others are compressed against."""
 
     def __init__(self, columns: Sequence[Sequence[str]]) -> None:
-        self._text = _join(columns, [])
+        self._text = _join(columns, []).encode()
 
     @cached_property
     def ready(self) -> ZstdCompressionDict | None:
@@ -62,15 +65,17 @@ class Known:
         return made
 
 
-def pack(columns: Sequence[Sequence[str]], known: Known) -> bytes:
-    """Return the columns as bytes."""
+def pack(columns: Sequence[Sequence[str]], known: Known, *, in_words: bool = False) -> bytes:
+    """Return the columns as bytes. in_words: the receiver reads texts of many words as such."""
     by_chance: list[str] = []
     text = _join(columns, by_chance)
-    small = (
-        bz2.compress(text)
-        if len(text) >= SORTED_BYTES_MIN
-        else ZstdCompressor(LEVEL, dict_data=known.ready).compress(text)
-    )
+    data = text.encode()
+    if len(data) < SORTED_BYTES_MIN:
+        small = ZstdCompressor(LEVEL, dict_data=known.ready).compress(data)
+    elif in_words and (folded := fold(text)) is not None:
+        small = _WORDS + bz2.compress(folded)
+    else:
+        small = bz2.compress(data)
     return struct.pack(">I", len(small)) + small + _as_bytes(by_chance)
 
 
@@ -81,7 +86,7 @@ def unpack(data: bytes, known: Known) -> list[list[str]]:
     """
     (size,) = struct.unpack_from(">I", data)
     small = data[4 : 4 + size]
-    text = (_unsort(small) if small.startswith(_BZIP2) else decompress(small, known.ready)).decode()
+    text = _text_of(small, known)
     uuids, digests = text.count(_UUID), text.count(_DIGEST)
     digits = data[4 + size :].hex()
     end = uuids * _UUID_DIGITS + digests * _DIGEST_DIGITS
@@ -127,6 +132,12 @@ def _plain() -> ZstdCompressor:
     return ZstdCompressor(LEVEL)
 
 
+def _text_of(small: bytes, known: Known) -> str:
+    if small.startswith(_WORDS):
+        return unfold(_unsort(small[len(_WORDS) :]), UNPACKED_BYTES_MAX)
+    return (_unsort(small) if small.startswith(_BZIP2) else decompress(small, known.ready)).decode()
+
+
 def _unsort(data: bytes) -> bytes:
     reader = bz2.BZ2Decompressor()
     text = reader.decompress(data, UNPACKED_BYTES_MAX)
@@ -135,7 +146,7 @@ def _unsort(data: bytes) -> bytes:
     return text
 
 
-def _join(columns: Sequence[Sequence[str]], by_chance: list[str]) -> bytes:
+def _join(columns: Sequence[Sequence[str]], by_chance: list[str]) -> str:
     def take_out(found: re.Match[str]) -> str:
         by_chance.append("".join(found.groups("")) or found[0])
         return _UUID if found[1] else _DIGEST
@@ -149,7 +160,7 @@ def _join(columns: Sequence[Sequence[str]], by_chance: list[str]) -> bytes:
         if "-4" in text or _DIGEST_DIGITS in map(len, column):
             text = _BY_CHANCE.sub(take_out, text)
         joined.append(text)
-    return "\x03".join(joined).encode()
+    return "\x03".join(joined)
 
 
 def _as_bytes(by_chance: Sequence[str]) -> bytes:

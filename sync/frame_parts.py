@@ -9,7 +9,7 @@ from sync import columns
 from sync.columns import Known
 from sync.outline import Outline, Primer
 
-MAGIC = b"CF1"
+MAGIC, MAGIC_IN_WORDS = b"CF1", b"CF2"
 ENTRY_COLUMNS = 11
 STANDING = Known(
     [
@@ -42,11 +42,11 @@ class Model:
             return cls(None, Outline(), NOTHING)
         return cls(primer, primer.outline.copy(), primer.known)
 
-    def pack(self) -> bytes:
+    def pack(self, *, in_words: bool) -> bytes:
         """Return its columns, and before them one with the marks that are new."""
         before = len(self.primer.outline.marks) if self.primer else 1
         new = self.outline.marks[before:]
-        return columns.pack([[*new, ""], *self.outline.columns], self.known)
+        return columns.pack([[*new, ""], *self.outline.columns], self.known, in_words=in_words)
 
     def unpack(self, part: bytes) -> list[Iterator[str]]:
         """Take the new marks up; return the columns."""

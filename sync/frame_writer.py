@@ -21,7 +21,17 @@ from sync.frame_items import (
     form_id_of,
     read_detail,
 )
-from sync.frame_parts import AS_IT_IS, ENTRY_COLUMNS, MAGIC, NO_KEY, SENT, SKIP, STANDING, Model
+from sync.frame_parts import (
+    AS_IT_IS,
+    ENTRY_COLUMNS,
+    MAGIC,
+    MAGIC_IN_WORDS,
+    NO_KEY,
+    SENT,
+    SKIP,
+    STANDING,
+    Model,
+)
 from sync.journal import GENESIS, Fact, Kind
 
 MODELS_MAX = 250
@@ -30,10 +40,11 @@ COUNTER_MAX = (1 << COUNTER_BITS) - 1
 
 
 class FrameWriter:
-    """Writes one frame. codec: None to make nothing small that could go wrong."""
+    """Writes one frame. codec: None to make nothing small that could go wrong. in_words: as `sync.frames.pack` has it."""
 
-    def __init__(self, codec: Codec | None) -> None:
+    def __init__(self, codec: Codec | None, *, in_words: bool = False) -> None:
         self._codec = codec
+        self._in_words = in_words
         self._columns: list[list[str]] = [[] for _ in range(ENTRY_COLUMNS)]
         self._details = DetailWriter()
         self._plain: list[bytes] = []
@@ -56,9 +67,10 @@ class FrameWriter:
             b"".join(bytes([len(name)]) + name for name in names),
             columns.pack([*self._columns, *self._details.columns], STANDING),
             columns.compress(b"".join(self._plain)) if self._plain else b"",
-            *(model.pack() for model in models),
+            *(model.pack(in_words=self._in_words) for model in models),
         ]
-        return MAGIC + check_bytes(items) + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+        magic = MAGIC_IN_WORDS if self._in_words else MAGIC
+        return magic + check_bytes(items) + b"".join(struct.pack(">I", len(part)) + part for part in parts)
 
     def _skip(self, skip: Skip) -> None:
         self._put_place(SKIP, skip.origin, skip.epoch, skip.first)

@@ -24,23 +24,38 @@ from sync.frame_items import (
     form_id_of,
     read_detail,
 )
-from sync.frame_parts import MAGIC
+from sync.frame_parts import MAGIC, MAGIC_IN_WORDS
 from sync.frame_reader import FrameReader
 from sync.frame_writer import FrameWriter
 from sync.journal import BrokenChainError, Entry, Kind, hash_header, hash_payload
 
-__all__ = ["PLAIN", "Codec", "FrameError", "Payload", "Sent", "Skip", "UnknownFormError", "pack", "unpack"]
+__all__ = [
+    "IN_WORDS",
+    "PLAIN",
+    "Codec",
+    "FrameError",
+    "Payload",
+    "Sent",
+    "Skip",
+    "UnknownFormError",
+    "pack",
+    "unpack",
+]
+
+IN_WORDS = "frames in words"
+"""What a node calls it that it reads frames of version 2, among the kinds of entries that it knows beyond the first."""
 
 
-def pack(items: Sequence[Sent | Skip], codec: Codec) -> bytes:
+def pack(items: Sequence[Sent | Skip], codec: Codec, *, in_words: bool = False) -> bytes:
     """Return these items as one frame, which was read again before it is trusted.
 
+    in_words: the receiver reads frames of version 2, IN_WORDS.
     Raises BrokenChainError when an entry is not what was sealed: it must not travel as if it were.
     """
     for item in items:
         if isinstance(item, Sent):
             _check(item)
-    frame = FrameWriter(codec).write(items)
+    frame = FrameWriter(codec, in_words=in_words).write(items)
     try:
         exact = unpack(frame, codec) == _bare(items)
     except FrameError:
@@ -53,7 +68,7 @@ def unpack(frame: bytes, codec: Codec) -> list[Sent | Skip]:
 
     Raises FrameError, UnknownFormError.
     """
-    if not frame.startswith(MAGIC):
+    if not frame.startswith((MAGIC, MAGIC_IN_WORDS)):
         raise FrameError("This is no frame, or one of a newer version.")
     try:
         return FrameReader(frame, codec).read()

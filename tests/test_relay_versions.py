@@ -18,7 +18,7 @@ from server.relay.session import Session
 from server.store import logs
 from server.store.engine import reading
 from server.store.tables import journal as entries
-from sync.frames import FrameError, Sent
+from sync.frames import IN_WORDS, FrameError, Sent
 from sync.journal import FIRST_KINDS, Kind
 
 __all__ = ["centre", "new_node", "post"]
@@ -33,20 +33,22 @@ NEW = Kind.DISTINCT
 def receiver_is(monkeypatch):
     """Make NEW a kind that was added lately; return how to make the receiver an older node, or a newer one.
 
-    An older one can read no frame that holds NEW, and would lose all else that is in it.
+    An older one can read no frame that holds NEW, and would lose all else that is in it; nor one of version 2.
     """
     monkeypatch.setattr("server.relay.other.FIRST_KINDS", FIRST_KINDS - {NEW})
 
     def older_unpack(frame, codec, unpack=session.unpack):
         items = unpack(frame, codec)
-        if any(isinstance(one, Sent) and one.entry.fact.kind is NEW for one in items):
+        if not frame.startswith(b"CF1") or any(
+            isinstance(one, Sent) and one.entry.fact.kind is NEW for one in items
+        ):
             raise FrameError("An older node was sent what it cannot read.")
         return items
 
     @contextmanager
     def receiver_is(*, newer):
         with monkeypatch.context() as patch:
-            patch.setattr(Session, "kinds", [NEW] if newer else [])
+            patch.setattr(Session, "kinds", [NEW, IN_WORDS] if newer else [])
             if not newer:
                 for module in (session, bundles):
                     patch.setattr(module, "unpack", older_unpack)

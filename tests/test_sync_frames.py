@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ from sync.frame_writer import FrameWriter
 from sync.frames import PLAIN, FrameError, Payload, Sent, Skip, UnknownFormError, pack, unpack
 from sync.journal import BrokenChainError, Entry, Fact, Head, Kind, seal
 from sync.outline import Primer
+from sync.words import fold, unfold
 
 objects = st.dictionaries(st.text(), st.text() | st.integers(-9, 9) | st.none(), max_size=3)
 details = st.one_of(objects.map(orjson.dumps), objects.map(lambda said: json.dumps(said).encode()))
@@ -184,6 +186,29 @@ def test_many_records_are_small_whatever_they_say() -> None:
     assert len(frame) < 90 * 64 * 4 / 8 * 1.3
     with pytest.raises(FrameError):
         unpack(frame[:-40], PLAIN)
+
+
+def test_texts_of_many_words_are_smaller_in_words() -> None:
+    chance = [hashlib.sha256(bytes([number])).hexdigest() for number in range(100)]
+    words = [one[: 4 + number % 8] for number, one in enumerate(chance[:20])]
+    said = [" ".join(words[int(two, 16) % 20] for two in re.findall("..", one * 2)) for one in chance]
+    items = [
+        Sent(entry) for entry in log([submission(f"<data><a>{text}</a></data>".encode()) for text in said])
+    ]
+    frame, other = pack(items, PLAIN, in_words=True), pack(items, PLAIN)
+    assert unpack(frame, PLAIN) == items
+    assert len(frame) < len(other) * 0.95
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(["a", "family", "آب", "", "\x00", "x\x03", "\x01"]) | st.text(), max_size=20))
+def test_a_folded_text_comes_back(parts: list[str]) -> None:
+    text = " ".join(parts) * 9
+    folded = fold(text)
+    assert folded is None or unfold(folded, len(text)) == text
+    if folded is not None:
+        with pytest.raises(ValueError, match="more than"):
+            unfold(folded, len(text) - 1)
 
 
 def test_a_document_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from server.relay.scope import Scope
 from server.store import logs, lost, marks, mentions, peers
 from server.store.engine import reading, writing
 from server.store.lost import Asked
-from sync.frames import PLAIN, Sent, Skip, UnknownFormError, pack, unpack
+from sync.frames import IN_WORDS, PLAIN, Sent, Skip, UnknownFormError, pack, unpack
 from sync.journal import FIRST_KINDS, BrokenChainError, Kind
 from sync.logs import MAIN, Have, Log, Range, list_have
 
@@ -58,7 +58,7 @@ class Session:
     which the other side lacked something. waiting: records that the node above has yet to get.
     """
 
-    kinds: Sequence[str] = sorted(set(Kind) - FIRST_KINDS)
+    kinds: Sequence[str] = sorted({*Kind, IN_WORDS} - FIRST_KINDS)
 
     def __init__(self, node: Node, other: Other, name: str) -> None:
         self.name = name
@@ -283,18 +283,18 @@ class Session:
                 self._due.append(position)
             raw += size_of(item)
             if raw >= min(FRAME_BYTES, room) / self._ratio or raw >= RAW_BYTES_MAX:
-                frames.append(self._pack(connection, items, raw))
+                frames.append(self._pack(connection, scope, items, raw))
                 items, raw = [], 0
                 if sum(map(len, frames)) >= room:
                     return frames, True
         if items:
-            frames.append(self._pack(connection, items, raw))
+            frames.append(self._pack(connection, scope, items, raw))
         return frames, False
 
-    def _pack(self, connection: Connection, items: Sequence[Sent | Skip], raw: int) -> bytes:
+    def _pack(self, connection: Connection, scope: Scope, items: Sequence[Sent | Skip], raw: int) -> bytes:
         codec = StoreCodec(connection, self._said if len(items) <= FEW else None)
         try:
-            frame = pack(items, PLAIN if self._plain else codec)
+            frame = pack(items, PLAIN if self._plain else codec, in_words=IN_WORDS in scope.kinds)
         except BrokenChainError as error:
             log.error("%s: it cannot be sent", error)
             frame = pack(mending.without_damage(items), PLAIN)
