@@ -20,6 +20,7 @@ from server.relay import enrolling
 from server.relay.bundle_files import HEADER_BYTES, BundleError, read_header
 from server.relay.bundles import answer, find_receiver, read_bundle, read_bundles, write_bundle
 from server.relay.client import relay
+from server.relay.status import describe
 from server.settings import Settings
 from server.setup import PROJECT_ID, ensure_project
 from server.store import forms, submissions
@@ -55,6 +56,8 @@ def test_forms_go_down_and_records_with_photos_up_by_courier_alone(centre, post,
     carry(post, centre, tmp_path / "up.bundle")
     assert has_record(centre, "uuid:1")
     assert has_record(centre, "uuid:29")
+    with reading(centre.engine) as connection:
+        assert describe(connection)["posts"][0]["lastContact"]
     assert photo in [centre.blobs.get(digest) for digest in centre.blobs.sizes()]
 
 

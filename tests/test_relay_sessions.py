@@ -55,6 +55,8 @@ def test_forms_come_down_records_and_photos_go_up_in_one_meeting(centre, post):
         assert has_record(centre, "uuid:39")
         (entry,) = [one for one in centre.blobs.sizes().items() if one[1] == len(photo)]
         assert centre.blobs.get(entry[0]) == photo
+        collect(post, "uuid:40")
+        relay(post)
         with reading(centre.engine) as connection:
             (told,) = describe(connection)["posts"]
         assert (told["name"], told["recordsWaiting"], told["error"]) == ("north", 0, "")

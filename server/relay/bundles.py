@@ -167,9 +167,11 @@ def _take(node: Node, other: Other, files: Files, message: Message) -> int:
             mending.mend(connection, node.schemas, items)
         if head.have is not None:
             look_at_own(connection, head.have)
+            now_ms = time.time_ns() // 1_000_000
             peers.note_said(connection, other.origin, head.have)
+            peers.note(connection, other.origin, contact_ms=now_ms)
             if other.is_up:
-                note_marks(connection, other, head.have, time.time_ns() // 1_000_000, is_whole=head.is_whole)
+                note_marks(connection, other, head.have, now_ms, is_whole=head.is_whole)
                 peers.note(connection, other.origin, unsendable=purging.note_held(connection, head))
     for part in message.parts:
         files.keep(part)

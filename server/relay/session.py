@@ -130,7 +130,7 @@ class Session:
             differing=self._differing,
             sure=self._unsure,
             held=self._held,
-            waiting=self.waiting,
+            waiting=self.waiting if more else 0,
             more=more,
         )
         if news is not None:
