@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from zipfile import ZIP_STORED, ZipFile
+from zipfile import ZipFile
 
 from sqlalchemy import Connection
 
@@ -159,7 +159,7 @@ def _zip_chunks(found: Gathered, whole: Future[None], blobs: Blobs, *, documents
                 chunks = blobs.stream(file.sha256)
             except FileNotFoundError:  # erased since
                 continue
-            with sink.open(f"{MEDIA}/{file.path}", ZIP_STORED) as output:
+            with sink.open(f"{MEDIA}/{file.path}", is_packed=True) as output:
                 for chunk in chunks:
                     output.write(chunk)
                     yield from pipe.drain()

@@ -61,7 +61,7 @@ def watch(spool: Spool, options: Options) -> None:
         spool.watch(lambda _: True, Seen.measure)
         spool.watch(lambda one: one.is_single, Seen.answer)
     if options.format.is_typed:
-        spool.watch(lambda one: one.kind is not Kind.TEXT and _is_foreign(one, options), Seen.fit)
+        spool.fit(lambda one: _is_foreign(one, options))
 
 
 def _is_foreign(one: Variable, options: Options) -> bool:

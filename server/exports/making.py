@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from zipfile import ZIP_STORED, ZipFile
+from zipfile import ZipFile
 
 import orjson
 from sqlalchemy import Connection
@@ -26,7 +26,7 @@ from server.store import journal
 from server.store.blobs import Blobs
 from server.store.engine import reading
 
-LAYOUT = 4
+LAYOUT = 5
 """Goes into the ETag: raise it when the same state gives other bytes."""
 
 
@@ -101,6 +101,6 @@ def _write_media(sink: ZipSink, media: Iterable[MediaFile], blobs: Blobs) -> Non
             chunks = blobs.stream(one.sha256)
         except FileNotFoundError:  # erased since
             continue
-        with sink.open(f"{MEDIA}/{one.path}", ZIP_STORED) as output:
+        with sink.open(f"{MEDIA}/{one.path}", is_packed=True) as output:
             for chunk in chunks:
                 output.write(chunk)

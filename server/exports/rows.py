@@ -35,7 +35,7 @@ class Reader:
     group 0 is the row itself. runs: (group, names, getter of all of them) of neighbouring columns; a getter is None
     and the names are blank where this version has no such questions. doubles: (cell, group, name) of what belongs
     into a cell too. points, files: places of such cells, before points are split. repeats: (group, name, path from
-    the row, reader).
+    the row, reader). whole: the getter of the whole row, of a table that is nothing but one run.
     """
 
     index: int
@@ -45,14 +45,22 @@ class Reader:
     points: list[int] = field(default_factory=list)
     files: list[int] = field(default_factory=list)
     repeats: list[tuple[int, str, str, Reader]] = field(default_factory=list)
+    whole: Getter | None = None
 
     def read(self, answers: Answers, key: str, found: Sequence[list[Row]], files: set[str]) -> Row:
         """Return the cells of this row; append the rows of its repeats to `found`, add file names to `files`."""
+        if self.whole:  # most rows of most repeats
+            try:
+                row = [*self.whole(answers)]
+                "".join(row)
+                return row
+            except (KeyError, TypeError):  # something was not relevant, or stands twice
+                pass
         nodes = [answers]
         for around, name, is_rows in self.groups:
             node = nodes[around].get(name)
             nodes.append(node if type(node) is dict else _as_group(node, is_rows))
-        row: Row = []
+        row = []
         for group, names, get_all in self.runs:
             if get_all is None:
                 row += names
@@ -102,6 +110,8 @@ def reader(tables: Sequence[Table], spots: Mapping[Spot, int]) -> Reader:
                 group = _group(one, places, above, repeats)
                 below = read_table((*chain, path), indexes[inner])
                 one.repeats.append((group, name, path.removeprefix(chain[-1] if chain else ""), below))
+        if len(one.runs) == 1 and not (one.groups or one.doubles or one.points or one.files or one.repeats):
+            one.whole = one.runs[0][2]
         return one
 
     return read_table((), 0)

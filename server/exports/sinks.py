@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 LEVEL = 1
 """A third of the time of zlib's default, for a quarter more bytes."""
@@ -65,8 +65,8 @@ class Sink(Protocol):
 
     files: list[Written]
 
-    def open(self, name: str) -> AbstractContextManager[Output]:
-        """Open a file for as long as the block lasts."""
+    def open(self, name: str, *, is_packed: bool = False) -> AbstractContextManager[Output]:
+        """Open a file for as long as the block lasts. is_packed: to compress it again would gain nothing."""
 
 
 class FolderSink:
@@ -77,7 +77,7 @@ class FolderSink:
         self._folder = folder
 
     @contextmanager
-    def open(self, name: str) -> Iterator[Output]:
+    def open(self, name: str, *, is_packed: bool = False) -> Iterator[Output]:  # noqa: ARG002
         """Open a file for as long as the block lasts."""
         with (self._folder / name).open("wb") as file:
             output = Output(file)
@@ -95,10 +95,10 @@ class ZipSink:
         self._archive = archive
 
     @contextmanager
-    def open(self, name: str, compression: int = ZIP_DEFLATED) -> Iterator[Output]:
+    def open(self, name: str, *, is_packed: bool = False) -> Iterator[Output]:
         """Open an entry for as long as the block lasts."""
         entry = ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-        entry.compress_type = compression
+        entry.compress_type = ZIP_STORED if is_packed else ZIP_DEFLATED
         entry._compresslevel = LEVEL  # type: ignore[attr-defined]  # noqa: SLF001  (public from Python 3.13)
         entry.create_system = 3
         entry.external_attr = 0o600 << 16

@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -59,8 +60,7 @@ class Seen:
         self.is_filled = self.is_filled or any(cells)
 
     def fit(self, cells: Cells) -> None:
-        if self.fits:
-            self.fits = fits(self.variable.kind, cells)
+        self.fits = fits(self.variable.kind, cells)
 
     def measure(self, cells: Cells) -> None:
         self.bytes_max = max(self.bytes_max, *(len(cell.encode()) for cell in cells))
@@ -88,6 +88,7 @@ class Spool:
         self.rows = 0
         self.seen = tuple(map(Seen, columns))
         self.watches: list[tuple[int, Callable[[Cells], None]]] = []
+        self._fitting: list[tuple[Kind, list[int]]] = []
         self._sizes: list[int] = []
         self._size = 0
         self._is_whole = False
@@ -100,14 +101,30 @@ class Spool:
             if wanted(seen.variable):
                 self.watches.append((place, look.__get__(seen)))
 
+    def fit(self, wanted: Callable[[Variable], bool]) -> None:
+        """Have the cells of the columns that are wanted held against their kind."""
+        for kind in READ_AS:
+            places = [
+                place
+                for place, seen in enumerate(self.seen)
+                if seen.variable.kind is kind and wanted(seen.variable)
+            ]
+            self._fitting.append((kind, places))
+
     def add(self, rows: Sequence[Row]) -> None:
         """Keep one page."""
         if not rows:
             return
-        if self.watches:
+        if self.watches or self._fitting:
             columns = list(zip(*rows, strict=True))
             for place, look in self.watches:
                 look(columns[place])
+            for kind, places in self._fitting:
+                # all at once, since they nearly always fit
+                if not fits(kind, chain.from_iterable(map(columns.__getitem__, places))):
+                    for place in places:
+                        self.seen[place].fit(columns[place])
+                    places[:] = [place for place in places if self.seen[place].fits]
         self._size += self._file.write(csv_bytes(rows) if self.is_csv else orjson.dumps(rows) + b"\n")
         self.rows += len(rows)
         if self._size >= CHUNK_BYTES:

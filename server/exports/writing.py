@@ -42,7 +42,7 @@ def write_tables(found: Gathered, sink: Sink, folder: Path, report: Report = uns
         return frames
     advance = report("writing", sum(one.rows for one in frames))
     for one in frames:
-        with sink.open(f"{one.name}.{wanted.value}") as output:
+        with sink.open(f"{one.name}.{wanted.value}", is_packed=wanted is Format.PARQUET) as output:
             WRITERS[wanted](one, output)
         advance(one.rows)
     return frames
