@@ -52,9 +52,8 @@ read_table <- function(name) {
 }
 
 write_table <- function(name) {
-  columns <- lapply(tables[[name]], function(cells) cells[kept[[name]]])
-  columns <- lapply(names(columns), function(title) {
-    cells <- c(title, columns[[title]])
+  columns <- lapply(seq_along(tables[[name]]), function(place) {
+    cells <- c(names(tables[[name]])[place], tables[[name]][[place]][kept[[name]]])
     quoted <- grepl("[\",\n\r]", cells, useBytes = TRUE)
     cells[quoted] <- paste0("\"", gsub("\"", "\"\"", cells[quoted], fixed = TRUE), "\"")
     cells
@@ -64,22 +63,31 @@ write_table <- function(name) {
   writeLines(enc2utf8(do.call(paste, c(columns, sep = ","))), output, useBytes = TRUE)
 }
 
-change <- function(name, key, column, old, new) {
-  row <- which(tables[[name]][["KEY"]] == key)
-  if (length(row) != 1 || !is.na(old) && tables[[name]][[column]][row] != old) {
-    stop("The raw tables are not those that this script was made for: ", name, ", ", key, ", ", column)
+# the export's own KEY and PARENT_KEY stand behind questions of that name
+own <- function(name, title) {
+  titles <- names(tables[[name]])
+  length(titles) + 1 - match(title, rev(titles))
+}
+
+change <- function(name, key, place, title, old, new) {
+  row <- which(tables[[name]][[own(name, "KEY")]] == key)
+  if (
+    length(row) != 1 || !identical(names(tables[[name]])[place], title) ||
+      !is.na(old) && tables[[name]][[place]][row] != old
+  ) {
+    stop("The raw tables are not those that this script was made for: ", name, ", ", key, ", ", title)
   }
-  tables[[name]][[column]][row] <<- new
+  tables[[name]][[place]][row] <<- new
 }
 
 drop_rows <- function(name, column, key) {
-  kept[[name]][tables[[name]][[column]] == key] <<- FALSE
+  kept[[name]][tables[[name]][[own(name, column)]] == key] <<- FALSE
 }
 
 rename <- function(name, old, key, parent) {
-  row <- which(tables[[name]][["KEY"]] == old)
-  tables[[name]][["KEY"]][row] <<- key
-  tables[[name]][["PARENT_KEY"]][row] <<- parent
+  row <- which(tables[[name]][[own(name, "KEY")]] == old)
+  tables[[name]][[own(name, "KEY")]][row] <<- key
+  tables[[name]][[own(name, "PARENT_KEY")]][row] <<- parent
 }
 """
 R_AFTER = """
@@ -100,7 +108,7 @@ def _r(log: Log) -> Iterator[str]:
     yield ""
     names = ",\n  ".join(_r_text(steps.name) for steps in log.tables)
     yield f"tables <- sapply(c(\n  {names}\n), read_table, simplify = FALSE)"
-    yield 'kept <- lapply(tables, function(columns) rep(TRUE, length(columns[["KEY"]])))'
+    yield "kept <- lapply(tables, function(columns) rep(TRUE, length(columns[[1]])))"
     for steps in log.tables:
         name = _r_text(steps.name)
         yield ""
@@ -111,8 +119,9 @@ def _r(log: Log) -> Iterator[str]:
                 yield f"text <- {new}"
                 yield from (f"text <- c(text, {part})" for part in more)
                 new = 'paste(text, collapse = "")'
-            cells = (_r_text(change.key), _r_text(change.column), old[0] if len(old) == 1 else "NA", new)
-            yield f"change({name}, {', '.join(cells)})"
+            column = f"{change.place + 1}, {_r_text(steps.columns[change.place])}"
+            before = old[0] if len(old) == 1 else "NA"
+            yield f"change({name}, {_r_text(change.key)}, {column}, {before}, {new})"
         for drop in steps.drops:
             yield from _comment("#", drop.why)
             yield f"drop_rows({name}, {_r_text(drop.column)}, {_r_text(drop.key)})"
@@ -144,20 +153,18 @@ def _stata(log: Log) -> Iterator[str]:
 
 def _stata_table(steps: Steps) -> Iterator[str]:
     """The first row is that of the titles, for Stata would alter them: v1, v2, … are the columns in their order."""
-    variables = {title: f"v{place}" for place, title in enumerate(steps.columns, 1)}
-    key = variables[KEY]
+    key = _stata_name(steps.own(KEY))
     yield f"local file = {_stata_text(steps.name)}"
     yield (
         'import delimited using "`raw\'/`file\'.csv", clear delimiters(",") varnames(nonames) '
         'stringcols(_all) bindquotes(strict) encoding("utf-8") `rows\''
     )
-    used = {KEY, PARENT_KEY, *(one.column for one in steps.changes)}
-    for title, variable in variables.items():
-        if title in used:
-            yield f"assert {variable} == {_stata_text(title)} in 1"
+    owned = {steps.own(title) for title in (KEY, PARENT_KEY) if title in steps.columns}
+    for place in sorted(owned | {one.place for one in steps.changes}):
+        yield f"assert {_stata_name(place)} == {_stata_text(steps.columns[place])} in 1"
     for change in steps.changes:
         yield from _comment("*", _harmless(change.why))
-        row, variable = f"if {key} == {_stata_text(change.key)}", variables[change.column]
+        row, variable = f"if {key} == {_stata_text(change.key)}", _stata_name(change.place)
         old, (first, *more) = _stata_pieces(change.old), _stata_pieces(change.new)
         if len(old) == 1:
             yield f"assert {variable} == {old[0]} {row}"
@@ -166,12 +173,16 @@ def _stata_table(steps: Steps) -> Iterator[str]:
             yield f"replace {variable} = {variable} + {piece} {row}"
     for drop in steps.drops:
         yield from _comment("*", _harmless(drop.why))
-        yield f"drop if {variables[drop.column]} == {_stata_text(drop.key)}"
+        yield f"drop if {_stata_name(steps.own(drop.column))} == {_stata_text(drop.key)}"
     for one in steps.renames:
         row = f"if {key} == {_stata_text(one.old)}"
-        yield f"replace {variables[PARENT_KEY]} = {_stata_text(one.parent)} {row}"
+        yield f"replace {_stata_name(steps.own(PARENT_KEY))} = {_stata_text(one.parent)} {row}"
         yield f"replace {key} = {_stata_text(one.key)} {row}"
     yield 'export delimited using "`clean\'/`file\'.csv", replace delimiter(",") novarnames quote'
+
+
+def _stata_name(place: int) -> str:
+    return f"v{place + 1}"
 
 
 def _told(log: Log, command: str) -> Iterator[str]:

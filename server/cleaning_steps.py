@@ -29,10 +29,10 @@ KEY, PARENT_KEY = "KEY", "PARENT_KEY"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Another text in one cell of the table's row with this KEY. why: the log's reasons, for a comment."""
+    """Another text in one cell of the table's row with this KEY. place: of the column, from 0. why: the log's reasons."""
 
     key: str
-    column: str
+    place: int
     old: str
     new: str
     why: str
@@ -68,6 +68,10 @@ class Steps:
     changes: list[Change] = field(default_factory=list)
     drops: list[Drop] = field(default_factory=list)
     renames: list[Rename] = field(default_factory=list)
+
+    def own(self, title: str) -> int:
+        """Return the place of the export's own KEY or PARENT_KEY: a question of that name stands before it."""
+        return len(self.columns) - 1 - self.columns[::-1].index(title)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +188,10 @@ def _changes(
 ) -> Iterator[Change]:
     for before, after in zip(old, new, strict=True):
         # the last of the columns are what no form asks
-        for column, text, other in zip(columns, before, after, strict=False):
+        for place, (column, text, other) in enumerate(zip(columns, before, after, strict=False)):
             if text != other:
                 why = reasons.get((before[-1], column.column.question), "") if column.column else ""
-                yield Change(before[-1], column.title, text, other, why)
+                yield Change(before[-1], place, text, other, why)
 
 
 def _why(reason: str, check_id: str) -> str:

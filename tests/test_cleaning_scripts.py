@@ -93,6 +93,40 @@ def test_rows_within_rows_that_went_go_too_and_those_behind_are_counted_anew(liv
     ]
 
 
+NAMESAKES = """
+| survey   |              |                |       |
+|          | type         | name           | label |
+|          | text         | SubmissionDate | S     |
+|          | text         | KEY            | K     |
+|          | begin_repeat | row            | Row   |
+|          | text         | PARENT_KEY     | P     |
+|          | text         | KEY            | K     |
+|          | end_repeat   |                |       |
+| settings |              |                |       |
+|          | form_title   | form_id        | version |
+|          | Namesakes    | namesakes      | 1     |
+"""
+
+
+def test_questions_may_be_named_as_the_export_names_its_own_columns(live, tmp_path):
+    publish(live.node, 1, NAMESAKES.encode(), "namesakes.md", {})
+    rows = "".join(f"<row><PARENT_KEY>p{n}</PARENT_KEY><KEY>k{n}</KEY></row>" for n in (1, 2))
+    for name in ("uuid:1", "uuid:2"):
+        answers = f"<SubmissionDate>s</SubmissionDate><KEY>k</KEY>{rows}"
+        xml = household(name, form_id="namesakes", extra=answers).replace(b"<size>5</size>", b"")
+        assert send(live, xml).status_code == 201
+    people = People(live, "namesakes")
+    entries = [
+        {"instanceId": "uuid:1", "kind": "change", "field": "SubmissionDate", "new": "other"},
+        {"instanceId": "uuid:1", "kind": "change", "field": "/KEY", "new": "other"},
+        {"instanceId": "uuid:1", "kind": "remove_row", "field": "row", "row": "1"},
+        {"instanceId": "uuid:2", "kind": "change", "field": "PARENT_KEY", "row": "2", "new": "other"},
+    ]
+    answer = people.post("cleaning", entries=entries)
+    assert answer.status_code == 200, answer.text
+    check(live.node, (1, "namesakes"), tmp_path)
+
+
 @pytest.mark.skipif(not R, reason="R is not here")
 def test_r_stops_when_the_tables_are_not_those_of_the_script(cleaned, tmp_path):
     export_both(cleaned.node, (1, "household"), tmp_path)
