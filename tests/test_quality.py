@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -9,8 +10,11 @@ from conftest import Live, household, send
 from people import People
 from typer.testing import CliRunner
 
+from server import measuring
 from server.cli import app
+from server.measuring import measured
 from server.publishing import publish
+from server.store.engine import reading
 from sync.audit import active_minutes
 from sync.quality import FEW, Measured, enumerators, standouts
 
@@ -121,14 +125,16 @@ def test_who_was_at_the_questions_for_a_moment_only_is_told_by_the_audit_log():
     assert (by_who["b"].drifts, by_who["b"].active_min) == (("faster",), 2)
 
 
+AUDITED = SHEET.replace(
+    "| start                              | start    |",
+    "| audit                              | audit    |",
+    1,
+)
+
+
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 def test_audit_logs_are_read_when_asked(live: Live):
-    sheet = SHEET.replace(
-        "| start                              | start    |",
-        "| audit                              | audit    |",
-        1,
-    )
-    publish(live.node, 1, sheet.encode(), "talk.md", {"crossings.csv": CROSSINGS})
+    publish(live.node, 1, AUDITED.encode(), "talk.md", {"crossings.csv": CROSSINGS})
     xml = household("uuid:1", form_id="talk").replace(
         b"</instanceID>", b"</instanceID><audit>audit.csv</audit>"
     )
@@ -143,6 +149,27 @@ def test_audit_logs_are_read_when_asked(live: Live):
     assert minutes == [None, 2]
     words = ["cleaning", "quality", "talk", "--audits", "--data", str(live.node.settings.data)]
     assert "(2.0 active)" in CliRunner().invoke(app, words).output
+
+
+@pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+def test_audit_logs_are_fetched_several_at_once(live: Live, monkeypatch: pytest.MonkeyPatch):
+    publish(live.node, 1, AUDITED.encode(), "talk.md", {"crossings.csv": CROSSINGS})
+    for name in ("uuid:1", "uuid:2"):
+        xml = household(name, form_id="talk").replace(
+            b"</instanceID>", b"</instanceID><audit>audit.csv</audit>"
+        )
+        assert send(live, xml, {"audit.csv": name.encode()}).status_code == 201
+    live.node.catch_up()
+    met = threading.Barrier(2)
+
+    def wait_for_the_other(_: str) -> float:
+        met.wait(60)
+        return 2
+
+    monkeypatch.setattr(measuring, "active_minutes", wait_for_the_other)
+    with reading(live.node.engine) as connection:
+        found = list(measured(connection, live.node, (1, "talk"), personal=True, audits=True))
+    assert [one.active_min for one in found] == [2, 2]
 
 
 @pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
