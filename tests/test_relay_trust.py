@@ -5,20 +5,24 @@ from __future__ import annotations
 import orjson
 import pytest
 from conftest import serving
-from relaying import add, enrolled, new_node, origin_of, records_at
+from relaying import add, collect, enrolled, has_record, new_node, origin_of, records_at
 from sqlalchemy import select, true
-from test_relay_bundles import carry
+from test_relay_bundles import acquainted, carry
 from test_relay_sessions import centre, post
 
+from server import erasing
+from server.permissions import OPERATOR
 from server.relay import enrolling
 from server.relay.client import relay
 from server.relay.concern import SAID
 from server.relay.scope import ADDRESSED, OF_FORMS, Scope
 from server.relay.status import describe
 from server.relay.taking import take
-from server.store import identity, logs
+from server.setup import PROJECT_ID
+from server.store import identity, logs, submissions
 from server.store.engine import reading, writing
 from server.store.tables import journal as entries
+from sync.erasure import Reason
 from sync.frames import Sent, Skip
 from sync.journal import Fact, Head, Kind, seal
 
@@ -170,14 +174,13 @@ def test_a_post_says_something_of_records_that_it_received_and_of_no_others_unti
         for kind in sorted(SAID):
             add(post, "uuid:own", kind)
         relay(post)
-        assert said_by(post, centre) == {(kind, "uuid:own") for kind in SAID}
-        assert refused_of(centre) == 2 * len(SAID) + 1
+        own = {(kind, "uuid:own") for kind in SAID} | {(Kind.ERASURE, "uuid:unheard-of")}
+        assert said_by(post, centre) == own
+        assert refused_of(centre) == 2 * len(SAID)
         add(post, "uuid:foreign")
         carry(post, centre, tmp_path / "record.bundle")
         relay(post)
-        assert said_by(post, centre) == {
-            (kind, name) for kind in SAID for name in ("uuid:own", "uuid:foreign")
-        }
+        assert said_by(post, centre) == own | {(kind, "uuid:foreign") for kind in SAID}
 
 
 def test_what_a_post_says_of_a_record_from_below_it_goes_up_in_the_same_meeting(centre, new_node):
@@ -191,6 +194,22 @@ def test_what_a_post_says_of_a_record_from_below_it_goes_up_in_the_same_meeting(
         relay(middle)
     assert said_by(middle, centre) == {(Kind.REVIEW, "uuid:low")}
     assert refused_of(centre, "middle") == 0
+
+
+def test_what_a_post_erased_before_it_ever_met_its_centre_is_erased_there_without_an_alarm(
+    centre, post, tmp_path
+):
+    acquainted(centre, post)
+    collect(post, "uuid:1")
+    assert has_record(post, "uuid:1")
+    with reading(post.engine) as connection:
+        found = submissions.find_submission(connection, PROJECT_ID, "household", "uuid:1")
+    assert found
+    erasing.erase(post, OPERATOR, found, next(iter(Reason)))
+    carry(post, centre, tmp_path / "up.bundle")
+    with reading(centre.engine) as connection:
+        assert Kind.ERASURE in connection.execute(select(entries.c.kind)).scalars().all()
+    assert refused_of(centre) == 0
 
 
 def said_by(post, centre):

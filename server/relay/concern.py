@@ -26,9 +26,11 @@ Name = tuple[int, str, str]
 def list_foreign(connection: Connection, family: Collection[str], entries: Sequence[Entry]) -> set[bytes]:
     """Return the hashes of those entries that say something of a record that none of the family received.
 
-    entries: as they come together, with the records that some of them are about.
+    entries: as they come together, with the records that some of them are about. What erases records of which nothing is
+    here is no such entry: they were erased before they came, and without payload nothing tells who received them.
     """
     about = {one.hash: set(_names(one)) for one in entries if one.fact.kind in SAID and one.fact.detail}
+    erasures = {one.hash for one in entries if one.fact.kind is Kind.ERASURE}
     if not about:
         return set()
     records = _Records(connection, set[Name]().union(*about.values()))
@@ -40,7 +42,8 @@ def list_foreign(connection: Connection, family: Collection[str], entries: Seque
     foreign = set()
     for digest, names in about.items():
         own = {name for name in names if any(map(is_theirs, records.joined(name)))}
-        if not own or any(records.is_known(name) for name in names - own):
+        is_elsewhere = any(records.is_known(name) for name in names - own)
+        if is_elsewhere or not (own or digest in erasures):
             foreign.add(digest)
     return foreign
 
