@@ -29,7 +29,7 @@ from server.node import Node
 from server.store.blobs import Blobs
 from server.store.engine import reading
 
-PATIENCE_S = 0.5
+PATIENCE_S = 0.2
 """What is read within this time is whole before the first byte goes out: its errors are answers."""
 
 
