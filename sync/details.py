@@ -66,27 +66,25 @@ class DetailWriter(_Shapes):
 
     def write(self, detail: bytes, said: Mapping[str, Any], about: About) -> int | None:
         """Put a detail, which says this, into the columns; return its shape, None when it has none."""
-        if orjson.dumps(said) != detail or RESERVED.search("".join(map(_text, said.values()))):
+        texts = list(map(_text, said.values()))
+        if orjson.dumps(said) != detail or RESERVED.search("".join(texts)):
             return None
         names = tuple(said)
-        if RESERVED.search("".join(names)):
-            return None
         if names not in self.shapes:
+            if RESERVED.search("".join(names)):
+                return None
             self.shapes.append(names)
         shape = self.shapes.index(names)
-        for name, value in said.items():
-            self._columns.setdefault((shape, name), []).append(self._write((shape, name), value, about))
+        for (name, value), text in zip(said.items(), texts, strict=True):
+            meant = text if isinstance(value, str) else OTHER + text
+            put = SAME if self.last.get(name) == meant else meant
+            if put is text:
+                put = self._write((shape, name), text, about)
+            self.last[name] = meant
+            self._columns.setdefault((shape, name), []).append(put)
         return shape
 
-    def _write(self, place: tuple[int, str], value: object, about: About) -> str:
-        name = place[1]
-        text = _text(value)
-        said = text if isinstance(value, str) else OTHER + text
-        if self.last.get(name) == said:
-            return SAME
-        self.last[name] = said
-        if said is not text:
-            return said
+    def _write(self, place: tuple[int, str], text: str, about: About) -> str:
         if len(text) == DIGEST_CHARS and about.body and hashlib.sha256(about.body).hexdigest() == text:
             return DIGEST
         if len(text) == TIME_CHARS and (earlier := _earlier(text, about.stamp)) is not None:

@@ -40,7 +40,7 @@ class Outline:
         self._follows = [END]
         self._exceptions: dict[int, dict[str, int]] = {}
         self._recipes = Recipes()
-        self._tags: dict[int, tuple[str, int, int]] = {}
+        self._tags: dict[int, tuple[list[str], int]] = {}
 
     def copy(self) -> Outline:
         """Return an outline that knows the same markup, with empty columns."""
@@ -86,6 +86,13 @@ class Outline:
             head, tail, alone = written[expected]
             number, text = expected, ""
             holes: Sequence[str] = ()
+            if alone and not tail and not free:
+                expected_tags, end_tag = self._tags.get(expected) or self._tags_from(expected)
+                if pieces[place : place + len(expected_tags)] == expected_tags:
+                    place += len(expected_tags)
+                    right += len(expected_tags)
+                    before, said = end_tag, ""
+                    continue
             if free:
                 number, text, free = self.number("F"), free, ""
             else:
@@ -162,14 +169,12 @@ class Outline:
                 if (size := size + len(said)) > UNPACKED_BYTES_MAX:
                     break
             elif alone:
-                if number not in tags:
-                    tags[number] = self._tags_from(number)
-                shown, more, end = tags[number]
-                if more <= right:
-                    parts.append(shown)
+                shown, end = tags.get(number) or self._tags_from(number)
+                if len(shown) - 1 <= right:
+                    parts.append(f"<{'<'.join(shown)}")
                     before = end
-                    right -= more
-                    left -= more
+                    right -= len(shown) - 1
+                    left -= len(shown) - 1
                 else:
                     parts.append(f"<{alone}")
             elif head:
@@ -184,16 +189,17 @@ class Outline:
                 size += len(said)
         raise ValueError("a document has no end")
 
-    def _tags_from(self, number: int) -> tuple[str, int, int]:
-        """Return a tag without attributes, with those of its kind that are expected next; how many these are; the last."""
-        shown, passed = "", []
-        while number not in passed and (alone := self._written[number][2]) and not self._written[number][1]:
-            shown += f"<{alone}"
-            passed.append(number)
-            if number in self._exceptions:
+    def _tags_from(self, number: int) -> tuple[list[str], int]:
+        """Return a tag without attributes and those of its kind that are expected next, and the mark of the last."""
+        passed: list[int] = []
+        one = number
+        while one not in passed and self._written[one][2] and not self._written[one][1]:
+            passed.append(one)
+            if one in self._exceptions:
                 break
-            number = self._follows[number]
-        return shown, len(passed) - 1, passed[-1]
+            one = self._follows[one]
+        self._tags[number] = [self._written[mark][2] for mark in passed], passed[-1]
+        return self._tags[number]
 
     def _note(self, before: int, said: str, number: int) -> None:
         """Expect a mark where another was; what only one has followed so far needs no text to tell."""
