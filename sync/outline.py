@@ -40,7 +40,6 @@ class Outline:
         self._follows = [END]
         self._exceptions: dict[int, dict[str, int]] = {}
         self._recipes = Recipes()
-        self._tags: dict[int, tuple[list[str], int]] = {}
 
     def copy(self) -> Outline:
         """Return an outline that knows the same markup, with empty columns."""
@@ -86,13 +85,6 @@ class Outline:
             head, tail, alone = written[expected]
             number, text = expected, ""
             holes: Sequence[str] = ()
-            if alone and not tail and not free:
-                expected_tags, end_tag = self._tags.get(expected) or self._tags_from(expected)
-                if pieces[place : place + len(expected_tags)] == expected_tags:
-                    place += len(expected_tags)
-                    right += len(expected_tags)
-                    before, said = end_tag, ""
-                    continue
             if free:
                 number, text, free = self.number("F"), free, ""
             else:
@@ -141,11 +133,11 @@ class Outline:
         parts: list[str] = []
         last: dict[int, str] = {}
         follows, exceptions, written = self._follows, self._exceptions, self._written
-        tags, settled = self._tags, self._recipes.settled
-        before, said, size, left = END, "", 0, MARKS_MAX
+        settled = self._recipes.settled
+        before, said, size = END, "", 0
         turns = map(int, next(texts[0]).split())
         right = next(turns, MARKS_MAX)
-        while left > 0:
+        for _ in range(MARKS_MAX):
             if right:
                 number = follows[before]
                 if before in exceptions:
@@ -159,24 +151,14 @@ class Outline:
                 return "".join(parts), last
             head, tail, alone = written[number]
             before, said = number, ""
-            left -= 1
             if tail:
                 said = next(texts[number])
                 if said == MADE or (len(said) >= CHARS_MIN and number not in settled):
                     said = self._recipes.read(number, said, last)
                 last[number] = said
                 parts.append(f"<{alone}" if said == EMPTY else f"<{head}{said}<{tail}")
-                if (size := size + len(said)) > UNPACKED_BYTES_MAX:
-                    break
             elif alone:
-                shown, end = tags.get(number) or self._tags_from(number)
-                if len(shown) - 1 <= right:
-                    parts.append(f"<{'<'.join(shown)}")
-                    before = end
-                    right -= len(shown) - 1
-                    left -= len(shown) - 1
-                else:
-                    parts.append(f"<{alone}")
+                parts.append(f"<{alone}")
             elif head:
                 pieces = head.split(_HOLE)
                 holes = [next(texts[number]) for _ in pieces[1:]]
@@ -186,25 +168,12 @@ class Outline:
             else:
                 said = last[number] = next(texts[number])
                 parts.append(said)
-                size += len(said)
-        raise ValueError("a document has no end")
-
-    def _tags_from(self, number: int) -> tuple[list[str], int]:
-        """Return a tag without attributes and those of its kind that are expected next, and the mark of the last."""
-        passed: list[int] = []
-        one = number
-        while one not in passed and self._written[one][2] and not self._written[one][1]:
-            passed.append(one)
-            if one in self._exceptions:
+            if (size := size + len(said)) > UNPACKED_BYTES_MAX:
                 break
-            one = self._follows[one]
-        self._tags[number] = [self._written[mark][2] for mark in passed], passed[-1]
-        return self._tags[number]
+        raise ValueError("a document has no end")
 
     def _note(self, before: int, said: str, number: int) -> None:
         """Expect a mark where another was; what only one has followed so far needs no text to tell."""
-        if not self._written[before][1] and before not in self._exceptions:
-            self._tags.clear()
         if self._follows[before] != END:
             self._exceptions.setdefault(before, {})[said] = number
         self._follows[before] = number
