@@ -14,8 +14,8 @@ from sqlalchemy import Connection, select
 
 from forms.schema import Field, FieldType
 from forms.values import WrongTypeError, read
-from server.cleaned import Cleaned, Cleaner
-from server.cleaning_places import NoPlaceError, Questions
+from server.cleaning.places import NoPlaceError, Questions
+from server.cleaning.records import Cleaned, Cleaner
 from server.node import Node
 from server.permissions import Actor
 from server.problems import Problem

@@ -16,8 +16,8 @@ from sqlalchemy import Connection
 
 from forms.schema import Field, FieldType, FormSchema, Place
 from forms.values import WrongTypeError, read
-from server.cleaned import Cleaner
-from server.cleaning import open_current
+from server.cleaning.entering import open_current
+from server.cleaning.records import Cleaner
 from server.disclosure import Veil, veil
 from server.node import Node
 from server.store import forms, submissions

@@ -11,7 +11,7 @@ from forms import planting
 from forms.recheck import UNREADABLE, Recheck
 from forms.schema import Check
 from forms.xpath import boolean
-from server.cleaning_places import NoPlaceError, Questions
+from server.cleaning.places import NoPlaceError, Questions
 from server.merging import FormLine
 from sync.clock import to_datetime
 

@@ -14,10 +14,11 @@ from itertools import groupby
 
 import orjson
 
-from server import bulk_cleaning, cleaning, projection
-from server.bulk_cleaning import Edit, read_edit
-from server.cleaning import Fault, Plan
-from server.cleaning_desk import Wish
+from server import projection
+from server.cleaning import bulk_edit, entering
+from server.cleaning.bulk_edit import Edit, read_edit
+from server.cleaning.desk import Wish
+from server.cleaning.entering import Fault, Plan
 from server.node import Node
 from server.permissions import Actor
 from server.problems import Problem
@@ -38,7 +39,7 @@ CHECK = "recode:"
 
 def keep(node: Node, actor: Actor, form: FormKey, name: str, edit: Edit, *, personal: bool) -> None:
     """Keep a recode under a name, in place of one that has it. Raises Problem 400.33 for one that cannot be read."""
-    bulk_cleaning.preview(node, form, edit, personal=personal)
+    bulk_edit.preview(node, form, edit, personal=personal)
     _say(node, actor, form, name, edit, personal=personal, is_kept=True)
 
 
@@ -86,12 +87,12 @@ def _run(
     edit = replace(read_edit(orjson.loads(one.edit)), check_id=check_id)
     author = Actor(one.actor_id, one.actor_name, None)
     with reading(node.engine) as connection:
-        wishes = bulk_cleaning.all_wishes(connection, node, form, edit, names, personal=one.personal)
+        wishes = bulk_edit.all_wishes(connection, node, form, edit, names, personal=one.personal)
     count = 0
     faults: list[Fault] = []
     for some in _portions(wishes):
         with reading(node.engine) as connection:
-            plan = cleaning.plan(connection, node, form, some, personal=one.personal)
+            plan = entering.plan(connection, node, form, some, personal=one.personal)
             roots = [planned.about.instance_id for planned in plan.records]
             known = stored.entries_of(connection, form, roots)
         fresh = []
@@ -102,7 +103,7 @@ def _run(
             if left:
                 fresh.append(replace(planned, entries=left))
         plans = [fresh] if names is None else [[planned] for planned in fresh]
-        cleaning.record_all(node, author, [Plan(form, tuple(found), (), ()) for found in plans])
+        entering.record_all(node, author, [Plan(form, tuple(found), (), ()) for found in plans])
         count += sum(len(planned.entries) for planned in fresh)
         faults += plan.faults
     return count, faults

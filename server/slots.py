@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 
 from forms.schema import Field, FieldType
 from forms.values import WrongTypeError, read
-from server.cleaned import Cleaner
-from server.cleaning_files import LogFile, plain, read_log
-from server.cleaning_places import NoPlaceError, Questions
+from server.cleaning.files import LogFile, plain, read_log
+from server.cleaning.places import NoPlaceError, Questions
+from server.cleaning.records import Cleaner
 from server.merging import FormLine
 from server.node import Node
 from server.permissions import Actor

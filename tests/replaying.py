@@ -8,8 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from server.cleaning_scripts import Script, write_script
-from server.cleaning_steps import read_steps
+from server.cleaning.scripts import Script, write_script
+from server.cleaning.steps import read_steps
 from server.exports.folder import export_form
 from server.exports.options import Options, View
 from server.node import Node

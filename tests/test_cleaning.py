@@ -9,7 +9,7 @@ from conftest import HOUSEHOLD, Live, household, send, state_of
 from people import People
 
 from server import erasing, projection
-from server.cleaned import Cleaned, open_cleaner
+from server.cleaning.records import Cleaned, open_cleaner
 from server.permissions import OPERATOR, Role
 from server.publishing import Consent, publish
 from server.store import journal, submissions

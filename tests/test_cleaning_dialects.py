@@ -17,10 +17,10 @@ from replaying import check
 from typer.testing import CliRunner
 from workbooks import book, saved
 
-from server.cleaning import open_current
-from server.cleaning_dialects import LAYOUTS, Dialect, read_wishes
-from server.cleaning_exchange import Imported, export_log, export_workbook, import_log
-from server.cleaning_files import decode, plain, read_log, write_csv
+from server.cleaning.dialects import LAYOUTS, Dialect, read_wishes
+from server.cleaning.entering import open_current
+from server.cleaning.exchange import Imported, export_log, export_workbook, import_log
+from server.cleaning.files import decode, plain, read_log, write_csv
 from server.cli import app
 from server.node import Node
 from server.permissions import OPERATOR, Role

@@ -8,7 +8,7 @@ from people import People
 from replaying import R, check, export_both, run_r, script_of, tables
 from typer.testing import CliRunner
 
-from server.cleaning_scripts import Script
+from server.cleaning.scripts import Script
 from server.cli import app
 from server.permissions import Role
 from server.publishing import publish

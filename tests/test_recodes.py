@@ -11,7 +11,7 @@ from test_relay_sessions import centre, post
 from typer.testing import CliRunner
 
 from server import projection, recoding
-from server.bulk_cleaning import Edit
+from server.cleaning.bulk_edit import Edit
 from server.cli import app
 from server.permissions import OPERATOR, Role
 from server.store.cleaning import list_entries

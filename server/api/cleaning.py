@@ -11,15 +11,15 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from server import cleaning, cleaning_exchange
 from server.api.cleaning_json import describe_faults, describe_log
 from server.api.deps import ActorDep, NodeDep, admit, get_form
 from server.api.forms import read_body
-from server.cleaning_desk import Wish
-from server.cleaning_dialects import Dialect
-from server.cleaning_files import BYTES_MAX
-from server.cleaning_scripts import Script, write_script
-from server.cleaning_steps import read_steps
+from server.cleaning import entering, exchange
+from server.cleaning.desk import Wish
+from server.cleaning.dialects import Dialect
+from server.cleaning.files import BYTES_MAX
+from server.cleaning.scripts import Script, write_script
+from server.cleaning.steps import read_steps
 from server.permissions import Action, Actor, may
 from server.problems import Problem
 from server.store.engine import reading
@@ -127,7 +127,7 @@ def add_entries(
     get_form(node, project_id, form_id)
     wishes = [one.wish(number) for number, one in enumerate(new.entries)]
     with reading(node.engine) as connection:
-        plan = cleaning.plan(
+        plan = entering.plan(
             connection, node, (project_id, form_id), wishes, personal=sees_all(actor, project_id)
         )
     if plan.faults and not new.partial:
@@ -136,7 +136,7 @@ def add_entries(
             f"{len(plan.faults)} of {len(wishes)} lines cannot be entered; nothing was.",
             extra={"faults": describe_faults(plan.faults)},
         )
-    return entered(cleaning.record(node, actor, plan), plan)
+    return entered(entering.record(node, actor, plan), plan)
 
 
 @router.post("/undo")
@@ -144,7 +144,7 @@ def undo(node: NodeDep, actor: ActorDep, project_id: int, form_id: str, undoing:
     """Take back a batch as a whole, or single entries. What is taken back is a batch too."""
     admit(node, actor, Action.CLEAN, project_id)
     get_form(node, project_id, form_id)
-    batch = cleaning.undo(
+    batch = entering.undo(
         node,
         actor,
         (project_id, form_id),
@@ -173,7 +173,7 @@ async def import_log(
     personal = sees_all(actor, project_id)
 
     def run() -> dict[str, Any]:
-        done = cleaning_exchange.import_log(
+        done = exchange.import_log(
             node, actor, (project_id, form_id), data, "", dialect, apply=apply, personal=personal
         )
         found = entered(done.batch, done.plan)
@@ -200,9 +200,9 @@ def export_log(
     get_form(node, project_id, form_id)
     form, personal = (project_id, form_id), sees_all(actor, project_id)
     if workbook:
-        data = cleaning_exchange.export_workbook(node, form, dialect, personal=personal)
+        data = exchange.export_workbook(node, form, dialect, personal=personal)
         return Response(data, media_type=XLSX)
-    files = cleaning_exchange.export_log(node, form, dialect, personal=personal)
+    files = exchange.export_log(node, form, dialect, personal=personal)
     return Response(files[removed], media_type="text/csv; charset=utf-8")
 
 
@@ -215,7 +215,7 @@ def give_script(node: NodeDep, actor: ActorDep, project_id: int, form_id: str, l
     return Response(write_script(log, language), media_type="text/plain; charset=utf-8")
 
 
-def entered(batch: str, plan: cleaning.Plan) -> dict[str, Any]:
+def entered(batch: str, plan: entering.Plan) -> dict[str, Any]:
     """Return what was entered, and what was not."""
     return {
         "batch": batch or None,

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from server.cleaning import Fault, Plan, open_current
+from server.cleaning.entering import Fault, Plan, open_current
 from server.disclosure import Veil, veil
 from server.node import Node
 from server.store import cleaning, submissions

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import date
 from typing import Any
 
-from server.cleaning import open_current
+from server.cleaning.entering import open_current
 from server.days import describe_rule, late
 from server.node import Node
 from server.store.engine import reading

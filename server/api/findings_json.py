@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from server.cleaning import open_current
-from server.cleaning_places import NoPlaceError, Questions, locate
+from server.cleaning.entering import open_current
+from server.cleaning.places import NoPlaceError, Questions, locate
 from server.disclosure import Veil, veil
 from server.merging import FormLine
 from server.node import Node

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from server.api.slots_json import describe_slots
-from server.cleaning import open_current
+from server.cleaning.entering import open_current
 from server.measuring import measured
 from server.node import Node
 from server.store import submissions

@@ -8,11 +8,12 @@ import orjson
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from server import bulk_cleaning, recoding
+from server import recoding
 from server.api.cleaning import ENTRIES_MAX, Asked, Reason, entered, sees_all
 from server.api.cleaning_json import describe_faults, describe_plan
 from server.api.deps import ActorDep, Line, NodeDep, admit, get_form
-from server.bulk_cleaning import Edit
+from server.cleaning import bulk_edit
+from server.cleaning.bulk_edit import Edit
 from server.permissions import Action
 from server.store import recodes
 from server.store.engine import reading
@@ -63,8 +64,8 @@ def change_many(
     get_form(node, project_id, form_id)
     form, personal = (project_id, form_id), sees_all(actor, project_id)
     if not preview:
-        return entered(*bulk_cleaning.apply(node, actor, form, bulk.token, personal=personal))
-    found = bulk_cleaning.preview(node, form, bulk.edit(), personal=personal)
+        return entered(*bulk_edit.apply(node, actor, form, bulk.token, personal=personal))
+    found = bulk_edit.preview(node, form, bulk.edit(), personal=personal)
     return {"token": found.token, "more": found.more} | describe_plan(node, found.plan, personal=personal)
 
 

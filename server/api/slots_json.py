@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from server.cleaning import open_current
+from server.cleaning.entering import open_current
 from server.node import Node
 from server.slots import covered
 from server.store.engine import reading

@@ -11,7 +11,7 @@ from server.cli.cleaning_checks import Form, Personal, checks, days, plan, quali
 from server.cli.common import Data, Json, Project, opened, tell
 
 if TYPE_CHECKING:
-    from server.cleaning_exchange import Imported
+    from server.cleaning.exchange import Imported
 
 app = typer.Typer(help="The cleaning log: list, import, export, undo.", no_args_is_help=True)
 for command in (checks, quality, days, plan, slots):
@@ -67,7 +67,7 @@ def import_log(
     as_json: Json = False,
 ) -> None:
     """Hold a log of another tool against the records, tell every line that does not fit, and enter the rest if asked."""
-    from server import cleaning_exchange
+    from server.cleaning import exchange
     from server.permissions import OPERATOR
 
     chosen = _dialect(dialect)
@@ -75,7 +75,7 @@ def import_log(
     with opened(data) as node:
         node.catch_up()
         for path in filter(None, (file, deletions)):
-            done = cleaning_exchange.import_log(
+            done = exchange.import_log(
                 node,
                 OPERATOR,
                 (project, form),
@@ -105,9 +105,9 @@ def export_log(
     as_json: Json = False,
 ) -> None:
     """Write what counts of the log in a tool's layout; removed records into NAME_deletions.csv where it has them apart."""
-    from server import cleaning_exchange
-    from server.cleaning_scripts import Script, write_script
-    from server.cleaning_steps import read_steps
+    from server.cleaning import exchange
+    from server.cleaning.scripts import Script, write_script
+    from server.cleaning.steps import read_steps
 
     chosen, apart = _dialect(dialect), b""
     if script and script.lower() not in set(Script):
@@ -117,9 +117,9 @@ def export_log(
         if script:
             log = write_script(read_steps(node, (project, form), personal=personal), Script(script.lower()))
         elif file.suffix.lower() == ".xlsx":
-            log = cleaning_exchange.export_workbook(node, (project, form), chosen, personal=personal)
+            log = exchange.export_workbook(node, (project, form), chosen, personal=personal)
         else:
-            log, apart = cleaning_exchange.export_log(node, (project, form), chosen, personal=personal)
+            log, apart = exchange.export_log(node, (project, form), chosen, personal=personal)
     file.write_bytes(log)
     written = [file]
     if apart:
@@ -149,8 +149,8 @@ def recode(
     import csv
 
     from server import recoding
-    from server.bulk_cleaning import Edit
-    from server.cleaning_files import decode
+    from server.cleaning.bulk_edit import Edit
+    from server.cleaning.files import decode
     from server.permissions import OPERATOR
     from sync.cleaning import EntryKind
 
@@ -211,7 +211,7 @@ def undo(
     as_json: Json = False,
 ) -> None:
     """Take back a batch or single entries. Taking back is an entry too, and can be taken back."""
-    from server import cleaning
+    from server.cleaning import entering
     from server.permissions import OPERATOR
 
     if bool(batch) == bool(entry):
@@ -219,7 +219,7 @@ def undo(
     with opened(data) as node:
         node.catch_up()
         form_key = (project, form)
-        made = cleaning.undo(
+        made = entering.undo(
             node, OPERATOR, form_key, batch=batch, ids=entry or [], reason=reason, personal=True
         )
     tell(
@@ -230,7 +230,7 @@ def undo(
 
 
 def _dialect(name: str) -> Any:
-    from server.cleaning_dialects import Dialect
+    from server.cleaning.dialects import Dialect
 
     if name.lower() not in set(Dialect):
         raise typer.BadParameter(f"Use one of {', '.join(Dialect)}.", param_hint="--dialect")

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Connection
 
 from forms.cells import path_of
-from server.cleaned import Cleaner
+from server.cleaning.records import Cleaner
 from server.disclosure import veil
 from server.exports.rows import Row
 from server.exports.scope import Scope

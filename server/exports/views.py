@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Connection
 
 from forms.errors import InstanceError
-from server.cleaned import Cleaner, open_cleaner
+from server.cleaning.records import Cleaner, open_cleaner
 from server.exports.conditions import condition
 from server.exports.options import View
 from server.exports.rows import Answers

@@ -44,7 +44,7 @@ class CleaningEntry(SQLModel, table=True):
 class Recode(SQLModel, table=True):
     """A change to many records that is kept, to be made again to what arrives later.
 
-    edit: JSON, as `server.bulk_cleaning.Edit`. personal: whether its author may see all answers. is_kept: False once it
+    edit: JSON, as `server.cleaning.bulk_edit.Edit`. personal: whether its author may see all answers. is_kept: False once it
     was given up. stamp: of the fact that says so.
     """
 

@@ -1,6 +1,6 @@
 """What the cleaning log comes to in the tables of an export, step by step: the merged tables and these steps are the clean ones.
 
-Written as scripts by `server.cleaning_scripts`.
+Written as scripts by `server.cleaning.scripts`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from forms.cells import path_of
-from server.cleaned import Cleaned, Cleaner, open_cleaner
+from server.cleaning.records import Cleaned, Cleaner, open_cleaner
 from server.exports.layout import Layout
 from server.exports.options import Options, View
 from server.exports.rows import Answers, Reader, Row, reader

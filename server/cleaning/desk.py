@@ -11,8 +11,8 @@ import orjson
 from forms import values
 from forms.cells import path_of
 from forms.schema import IDENTITY, Field
-from server.cleaned import Cleaner
-from server.cleaning_places import SETS, NoPlaceError, Questions, Spot, locate, split_rows
+from server.cleaning.places import SETS, NoPlaceError, Questions, Spot, locate, split_rows
+from server.cleaning.records import Cleaner
 from server.disclosure import Veil
 from server.store.cleaning import StoredEntry
 from server.store.submissions import StoredSubmission

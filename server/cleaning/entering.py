@@ -15,9 +15,9 @@ import orjson
 from sqlalchemy import Connection
 
 from server import projection
-from server.cleaned import Cleaner, open_cleaner
-from server.cleaning_desk import Desk, Wish, WishError, entry_of, seen_of
-from server.cleaning_places import Questions
+from server.cleaning.desk import Desk, Wish, WishError, entry_of, seen_of
+from server.cleaning.places import Questions
+from server.cleaning.records import Cleaner, open_cleaner
 from server.disclosure import veil
 from server.node import Node
 from server.permissions import Actor

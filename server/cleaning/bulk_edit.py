@@ -24,11 +24,11 @@ from forms.fill_answers import spell_value
 from forms.schema import Field
 from forms.xpath import Environment, XPathError, boolean, compile_expression, evaluate
 from forms.xpath_values import to_text
-from server import cleaning
-from server.cleaned import Cleaner
-from server.cleaning import Fault, Plan, open_current
-from server.cleaning_desk import Wish
-from server.cleaning_places import NoPlaceError, Questions
+from server.cleaning import entering
+from server.cleaning.desk import Wish
+from server.cleaning.entering import Fault, Plan, open_current
+from server.cleaning.places import NoPlaceError, Questions
+from server.cleaning.records import Cleaner
 from server.disclosure import Veil, veil
 from server.node import Node
 from server.permissions import Actor
@@ -85,7 +85,7 @@ def preview(node: Node, form: FormKey, edit: Edit, *, personal: bool) -> Preview
     """
     with reading(node.engine) as connection:
         wishes, seen, more = _wishes(connection, node, form, edit, None, personal=personal)
-        plan = cleaning.plan(connection, node, form, wishes, personal=personal)
+        plan = entering.plan(connection, node, form, wishes, personal=personal)
     planned = {one.about.instance_id for one in plan.records}
     names = {name: state for name, state in seen.items() if name in planned}
     token = base64.urlsafe_b64encode(orjson.dumps([form, asdict(edit), names])).decode()
@@ -98,10 +98,10 @@ def apply(node: Node, actor: Actor, form: FormKey, token: str, *, personal: bool
     with reading(node.engine) as connection:
         wishes, seen, _ = _wishes(connection, node, form, edit, names, personal=personal)
         fresh = [one for one in wishes if seen[one.instance_id] == names[one.instance_id]]
-        plan = cleaning.plan(connection, node, form, fresh, personal=personal)
+        plan = entering.plan(connection, node, form, fresh, personal=personal)
     done = {one.instance_id for one in fresh}
     stale = [Fault(0, "stale", STALE)] * len(names.keys() - done)
-    batch = cleaning.record(node, actor, plan)
+    batch = entering.record(node, actor, plan)
     return batch, Plan(form, plan.records, (*plan.faults, *stale), plan.unchanged)
 
 

@@ -9,13 +9,13 @@ import orjson
 
 from forms.cells import path_of
 from forms.schema import FormSchema
-from server import cleaning
-from server.cleaned import Cleaned
-from server.cleaning import Plan, open_current
-from server.cleaning_dialects import LAYOUTS, Dialect, Line, read_wishes, write_lines
-from server.cleaning_files import plain, read_log, write_csv
-from server.cleaning_places import ROWS
-from server.cleaning_workbook import answers_of, write_workbook
+from server.cleaning import entering
+from server.cleaning.dialects import LAYOUTS, Dialect, Line, read_wishes, write_lines
+from server.cleaning.entering import Plan, open_current
+from server.cleaning.files import plain, read_log, write_csv
+from server.cleaning.places import ROWS
+from server.cleaning.records import Cleaned
+from server.cleaning.workbook import answers_of, write_workbook
 from server.disclosure import veil
 from server.node import Node
 from server.permissions import Actor
@@ -58,10 +58,10 @@ def import_log(
     file = read_log(data, suffix, [plain(name) for name in wanted])
     wishes, faults = read_wishes(file, dialect)
     with reading(node.engine) as connection:
-        plan = cleaning.plan(connection, node, form, wishes, personal=personal)
+        plan = entering.plan(connection, node, form, wishes, personal=personal)
     whole = sorted((*faults, *plan.faults), key=lambda one: one.number)
     plan = Plan(form, plan.records, tuple(whole), plan.unchanged)
-    batch = cleaning.record(node, actor, plan) if apply else ""
+    batch = entering.record(node, actor, plan) if apply else ""
     return Imported(len(file.rows), file.encoding, plan, batch)
 
 
@@ -75,7 +75,7 @@ def export_log(node: Node, form: FormKey, dialect: Dialect, *, personal: bool) -
 
 
 def export_workbook(node: Node, form: FormKey, dialect: Dialect, *, personal: bool) -> bytes:
-    """Return the same as a workbook whose cells offer what may stand in them, see `server.cleaning_workbook`."""
+    """Return the same as a workbook whose cells offer what may stand in them, see `server.cleaning.workbook`."""
     log, apart = write_lines(_lines(node, form, personal=personal), dialect)
     with reading(node.engine) as connection:
         line = node.schemas.line(connection, *form)

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from forms.schema import Field, FormSchema
-from server.cleaning_dialects import Layout
-from server.cleaning_files import plain
+from server.cleaning.dialects import Layout
+from server.cleaning.files import plain
 from server.disclosure import Veil
 from server.exports.sinks import Output
 from server.exports.writers import xlsx

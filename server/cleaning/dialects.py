@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from forms.tables import UNCALCULATED
-from server.cleaning import Fault
-from server.cleaning_desk import Wish
-from server.cleaning_files import WORKBOOK, LogFile, is_garbled, plain
+from server.cleaning.desk import Wish
+from server.cleaning.entering import Fault
+from server.cleaning.files import WORKBOOK, LogFile, is_garbled, plain
 from sync.cleaning import EntryKind
 
 

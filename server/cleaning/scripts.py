@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from itertools import groupby
 
-from server.cleaning_steps import KEY, PARENT_KEY, Log, Steps
+from server.cleaning.steps import KEY, PARENT_KEY, Log, Steps
 
 
 class Script(StrEnum):
