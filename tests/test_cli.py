@@ -153,7 +153,9 @@ def test_the_commands_in_the_readme_exist():
     texts = [(ROOT / "README.md").read_text(), *(path.read_text() for path in (ROOT / "docs").glob("*.md"))]
     groups = "|".join({name.split()[0] for name in names() if " " in name})
     named = {
-        match for text in texts for match in re.findall(rf"chapar ((?:{groups}) [a-z]+|[a-z]+)\b(?!:)", text)
+        match
+        for text in texts
+        for match in re.findall(rf"(?<!\")chapar ((?:{groups}) [a-z]+|[a-z]+)\b(?!:)", text)
     }
     assert {"serve", "export", "forms publish", "app-user create"} <= named
     assert named - {"data", "server", "chapar"} <= set(names())
