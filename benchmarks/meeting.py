@@ -18,7 +18,7 @@ from benchmarks.records import facts_of_records, filled
 from server.node import Node, open_node
 from server.publishing import BUNDLED, publish_file
 from server.relay import enrolling
-from server.relay.client import ROOM_BYTES, ROOM_BYTES_MAX
+from server.relay.client import ROOM_BYTES, ROOM_BYTES_MAX, goes_on
 from server.relay.messages import Message, open_message, read, write
 from server.relay.other import Other
 from server.relay.session import Session
@@ -51,7 +51,7 @@ def main(held: int = HELD) -> None:
         in_step = meet(post, centre)
         collect(post, facts_of_records(filled(FORM, RECORDS)[0]))
         many = meet(post, centre)
-        collect(post, [Fact(Kind.DISTINCT, 1, None, b'{"number":%d}' % number) for number in range(held)])
+        collect(post, [Fact(Kind.QUARANTINE, 1, None, b'{"number":%d}' % number) for number in range(held)])
         meet(post, centre)
         collect(post, facts_of_records(filled(FORM, 10, seed=7)[0]))
         few = meet(post, centre)
@@ -92,8 +92,13 @@ def meet(post: Node, centre: Node) -> Met:
     lower = Session(post, Other(names[1], centre.keys.public, is_up=True), name)
     upper = Session(centre, Other(names[0], post.keys.public, is_up=False), name)
     met, room = Met(), ROOM_BYTES
+    answer: Message | None = None
     while True:
-        message = _carried(met, lower.speak(room), post, names[0], centre)
+        said = lower.speak(room)
+        if answer is not None and not goes_on(said, answer):
+            met.taken = upper.taken
+            return met
+        message = _carried(met, said, post, names[0], centre)
         began = time.process_time()
         upper.hear(message)
         met.in_s += time.process_time() - began
@@ -101,9 +106,6 @@ def meet(post: Node, centre: Node) -> Met:
         lower.hear(answer)
         met.exchanges += 1
         room = min(room * 2, ROOM_BYTES_MAX)
-        if not (message.brings or answer.brings or message.head.have or answer.head.have):
-            met.taken = upper.taken
-            return met
 
 
 def _carried(met: Met, message: Message, sender: Node, name: str, receiver: Node) -> Message:

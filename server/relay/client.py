@@ -73,6 +73,15 @@ def relay(
         raise _noted(node, centre, str(error)) from None
 
 
+def goes_on(message: Message, answer: Message) -> bool:
+    """Whether there is a reason to say anything more after this answer."""
+    head, said = message.head, answer.head
+    news = message.brings or head.have is not None or head.plain or head.unknown
+    compares = bool(head.audit or said.differing or head.sure)
+    goes_on = answer.brings or said.more or said.unknown or bool(set(said.asked) and message.parts)
+    return news or compares or goes_on
+
+
 def _meet(
     node: Node, centre: Centre, progress: Callable[[Session], object], audit: bool, room: int
 ) -> Relayed:
@@ -88,7 +97,7 @@ def _meet(
     ) as client:
         while True:
             message = session.speak(room)
-            if answer is not None and not _goes_on(message, answer):
+            if answer is not None and not goes_on(message, answer):
                 if not any(ask() for ask in asks):
                     break
                 continue
@@ -120,15 +129,6 @@ def _meet(
         with writing(node.engine) as connection:
             lost.note_audit(connection, compared_ms=time.time_ns() // 1_000_000)
     return Relayed(exchanges, session.taken, session.mended, session.differing, sent_bytes, received_bytes)
-
-
-def _goes_on(message: Message, answer: Message) -> bool:
-    """Whether there is a reason to say anything more after this answer."""
-    head, said = message.head, answer.head
-    news = message.brings or head.have is not None or head.plain or head.unknown
-    compares = bool(head.audit or said.differing or head.sure)
-    goes_on = answer.brings or said.more or said.unknown or bool(set(said.asked) and message.parts)
-    return news or compares or goes_on
 
 
 def _exchange(
