@@ -26,7 +26,7 @@ class KeysError(Exception):
 
 
 class Keys:
-    """The key pair of a node. secret: as `Node.secret`."""
+    """The key pair of a node. secret: as in the table `node`."""
 
     def __init__(self, secret: bytes) -> None:
         self._pair = _pair(hmac.digest(secret, _PURPOSE, hashlib.sha256))

@@ -11,15 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, func, insert, inspect, select
-from sqlmodel import SQLModel
 
 from server.progress import Advance, Report
-from server.store.tables import STATE, form_draft_test, node, sessions
+from server.store.tables import METADATA, STATE, form_draft_test, node, sessions
 
 PAGE = 100
 """Rows in memory at once: a record may have megabytes."""
 
-EVERYTHING = tuple(SQLModel.metadata.sorted_tables)
+EVERYTHING = tuple(METADATA.sorted_tables)
 KEPT = tuple(table for table in EVERYTHING if table not in STATE and table not in (sessions, form_draft_test))
 """What a backup keeps: all but what is derived from it, who is signed in, and what was sent to test drafts."""
 

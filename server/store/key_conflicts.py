@@ -21,7 +21,7 @@ MEMBERS_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class StoredKeyConflict:
-    """See `server.store.tables.reviews.KeyConflict`. instance_ids: JSON."""
+    """See `server.store.tables.reviews.key_conflict`. instance_ids: JSON."""
 
     project_id: int
     form_id: str

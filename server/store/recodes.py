@@ -23,7 +23,7 @@ REVISIONS = (Kind.SUBMISSION, Kind.DECISION)
 
 @dataclass(frozen=True, slots=True)
 class StoredRecode:
-    """See `server.store.tables.cleaning.Recode`. edit: JSON."""
+    """See `server.store.tables.cleaning.recode`. edit: JSON."""
 
     name: str
     edit: str

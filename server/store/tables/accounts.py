@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, UniqueConstraint
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Integer, Table, UniqueConstraint
 
-from server.store.tables.keys import ROWID
+from server.store.tables.columns import METADATA, ROWID, column, key
 
+app_user = Table(
+    "app_user",
+    METADATA,
+    key("project_id", Integer),
+    key("id", BigInteger),
+    column("name"),
+    column("token_sha256"),
+    column("username"),
+    column("ha1"),
+    column("created_stamp", BigInteger),
+    column("revoked", Boolean),
+    UniqueConstraint("project_id", "token_sha256"),
+)
+"""A tablet's account. token_sha256: of the secret in its server URL; the secret itself is not kept.
 
-class AppUser(SQLModel, table=True):
-    """A tablet's account. token_sha256: of the secret in its server URL; the secret itself is not kept.
+ha1: MD5 of name, realm and generated password, for HTTP Digest (RFC 7616): a Collect on plain http needs it.
+"""
 
-    ha1: MD5 of name, realm and generated password, for HTTP Digest (RFC 7616): a Collect on plain http needs it.
-    """
+users = Table(
+    "users",
+    METADATA,
+    key("id", ROWID, autoincrement=False),
+    column("email", unique=True),
+    column("password_hash"),
+    column("role"),
+    column("one_time", Boolean),
+    column("active", Boolean, default=True),
+)
+"""A person's account at this node. one_time: the password must be changed before anything else."""
 
-    __tablename__ = "app_user"
-    __table_args__ = (UniqueConstraint("project_id", "token_sha256"),)
-    project_id: int = Field(primary_key=True)
-    id: int = Field(primary_key=True, sa_type=BigInteger)
-    name: str
-    token_sha256: str
-    username: str
-    ha1: str
-    created_stamp: int = Field(sa_type=BigInteger)
-    revoked: bool
-
-
-class User(SQLModel, table=True):
-    """A person's account at this node. one_time: the password must be changed before anything else."""
-
-    __tablename__ = "users"
-    id: int = Field(sa_column=Column(ROWID, primary_key=True, autoincrement=False))
-    email: str = Field(unique=True)
-    password_hash: str
-    role: str
-    one_time: bool
-    active: bool = True
-
-
-class Session(SQLModel, table=True):
-    """A bearer token of a user, kept as its hash. expires: seconds since 1970, UTC."""
-
-    __tablename__ = "sessions"
-    token_sha256: str = Field(primary_key=True)
-    user_id: int = Field(foreign_key="users.id", sa_type=ROWID)
-    expires: int = Field(sa_type=BigInteger)
+sessions = Table(
+    "sessions",
+    METADATA,
+    key("token_sha256"),
+    column("user_id", ROWID, ForeignKey("users.id")),
+    column("expires", BigInteger),
+)
+"""A bearer token of a user, kept as its hash. expires: seconds since 1970, UTC."""

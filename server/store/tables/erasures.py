@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Integer, Table
 
-from server.store.tables.keys import rowid
+from server.store.tables.columns import METADATA, ROWID, key
 
+erased = Table(
+    "erased",
+    METADATA,
+    key("project_id", Integer),
+    key("form_id"),
+    key("name"),
+)
+"""A name that never comes back: an instanceID of a form or, with form_id "", the SHA-256 of bytes."""
 
-class Erased(SQLModel, table=True):
-    """A name that never comes back: an instanceID of a form or, with form_id "", the SHA-256 of bytes."""
+dropped_blob = Table(
+    "dropped_blob",
+    METADATA,
+    key("sha256"),
+)
+"""A blob that was deleted here. Whoever found it there just before, and names it just after, must send it again."""
 
-    __tablename__ = "erased"
-    project_id: int = Field(primary_key=True)
-    form_id: str = Field(primary_key=True)
-    name: str = Field(primary_key=True)
-
-
-class DroppedBlob(SQLModel, table=True):
-    """A blob that was deleted here. Whoever found it there just before, and names it just after, must send it again."""
-
-    __tablename__ = "dropped_blob"
-    sha256: str = Field(primary_key=True)
-
-
-class Erasing(SQLModel, table=True):
-    """An entry of the journal whose payload and files are to be dropped."""
-
-    __tablename__ = "erasing"
-    position: int = Field(sa_column=rowid())
+erasing = Table(
+    "erasing",
+    METADATA,
+    key("position", ROWID, autoincrement=False),
+)
+"""An entry of the journal whose payload and files are to be dropped."""

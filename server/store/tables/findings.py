@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, Text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Index, Integer, Table, Text
 
+from server.store.tables.columns import METADATA, column, key
 
-class Finding(SQLModel, table=True):
-    """A check that is true of a submission. cell: the row of a repeat that it is true of, "" for the record.
+finding = Table(
+    "finding",
+    METADATA,
+    key("project_id", Integer),
+    key("form_id"),
+    key("instance_id"),
+    key("check_id"),
+    key("cell", Text),
+    column("stamp", BigInteger),
+    Index("finding_page", "project_id", "form_id", "stamp", "instance_id", "check_id", "cell"),
+)
+"""A check that is true of a submission. cell: the row of a repeat that it is true of, "" for the record.
 
-    stamp: of the submission's first receipt. Whether somebody has looked at it, the cleaning log says.
-    """
-
-    __tablename__ = "finding"
-    __table_args__ = (
-        Index("finding_page", "project_id", "form_id", "stamp", "instance_id", "check_id", "cell"),
-    )
-    project_id: int = Field(primary_key=True)
-    form_id: str = Field(primary_key=True)
-    instance_id: str = Field(primary_key=True)
-    check_id: str = Field(primary_key=True)
-    cell: str = Field(sa_type=Text, primary_key=True)
-    stamp: int = Field(sa_type=BigInteger)
+stamp: of the submission's first receipt. Whether somebody has looked at it, the cleaning log says.
+"""

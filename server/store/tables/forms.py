@@ -2,67 +2,69 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Integer, Table, Text
 
+from server.store.tables.columns import METADATA, column, key
 
-class Project(SQLModel, table=True):
-    __tablename__ = "project"
-    id: int = Field(primary_key=True)
-    name: str
+project = Table(
+    "project",
+    METADATA,
+    key("id", Integer),
+    column("name"),
+)
 
+form = Table(
+    "form",
+    METADATA,
+    key("project_id", Integer),
+    key("form_id"),
+    column("name"),
+    column("version"),
+    column("created_stamp", BigInteger),
+    column("updated_stamp", BigInteger),
+)
+"""A form in its current version."""
 
-class Form(SQLModel, table=True):
-    """A form in its current version."""
+form_state = Table(
+    "form_state",
+    METADATA,
+    key("project_id", Integer),
+    key("form_id"),
+    column("state"),
+    column("stamp", BigInteger),
+)
+"""Whether a form is closing or closed; a form without a row is open. stamp: of the fact that says so."""
 
-    __tablename__ = "form"
-    project_id: int = Field(primary_key=True)
-    form_id: str = Field(primary_key=True)
-    name: str
-    version: str
-    created_stamp: int = Field(sa_type=BigInteger)
-    updated_stamp: int = Field(sa_type=BigInteger)
+form_version = Table(
+    "form_version",
+    METADATA,
+    key("project_id", Integer),
+    key("form_id"),
+    key("version"),
+    column("name"),
+    column("md5"),
+    column("sha256"),
+    column("marks", Text),
+    column("sheet_sha256"),
+    column("sheet_name"),
+    column("renames", Text),
+    column("position", BigInteger),
+    column("stamp", BigInteger),
+)
+"""A published version; the XForm's bytes stay in the journal at `position`.
 
+renames: JSON, path in the version before → path here.
+"""
 
-class FormState(SQLModel, table=True):
-    """Whether a form is closing or closed; a form without a row is open. stamp: of the fact that says so."""
-
-    __tablename__ = "form_state"
-    project_id: int = Field(primary_key=True)
-    form_id: str = Field(primary_key=True)
-    state: str
-    stamp: int = Field(sa_type=BigInteger)
-
-
-class FormVersion(SQLModel, table=True):
-    """A published version; the XForm's bytes stay in the journal at `position`.
-
-    renames: JSON, path in the version before → path here.
-    """
-
-    __tablename__ = "form_version"
-    project_id: int = Field(primary_key=True)
-    form_id: str = Field(primary_key=True)
-    version: str = Field(primary_key=True)
-    name: str
-    md5: str
-    sha256: str
-    marks: str = Field(sa_type=Text)
-    sheet_sha256: str
-    sheet_name: str
-    renames: str = Field(sa_type=Text)
-    position: int = Field(sa_type=BigInteger)
-    stamp: int = Field(sa_type=BigInteger)
-
-
-class FormMedia(SQLModel, table=True):
-    """A file that a form reads (a list, an image); changing it makes no new version."""
-
-    __tablename__ = "form_media"
-    project_id: int = Field(primary_key=True)
-    form_id: str = Field(primary_key=True)
-    name: str = Field(primary_key=True)
-    sha256: str
-    md5: str
-    size: int = Field(sa_type=BigInteger)
-    stamp: int = Field(sa_type=BigInteger)
+form_media = Table(
+    "form_media",
+    METADATA,
+    key("project_id", Integer),
+    key("form_id"),
+    key("name"),
+    column("sha256"),
+    column("md5"),
+    column("size", BigInteger),
+    column("stamp", BigInteger),
+)
+"""A file that a form reads (a list, an image); changing it makes no new version."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Integer, Table, Text
 
+from server.store.tables.columns import METADATA, column, key
 
-class SlotPlan(SQLModel, table=True):
-    """The plan of a form, as the newest fact says it. plan: JSON, as `server.slots` writes it."""
-
-    __tablename__ = "slot_plan"
-    project_id: int = Field(primary_key=True)
-    form_id: str = Field(primary_key=True)
-    plan: str = Field(sa_type=Text)
-    stamp: int = Field(sa_type=BigInteger)
-    actor_name: str
+slot_plan = Table(
+    "slot_plan",
+    METADATA,
+    key("project_id", Integer),
+    key("form_id"),
+    column("plan", Text),
+    column("stamp", BigInteger),
+    column("actor_name"),
+)
+"""The plan of a form, as the newest fact says it. plan: JSON, as `server.slots` writes it."""
