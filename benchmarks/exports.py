@@ -109,7 +109,7 @@ def floor(data: Path, scratch: Path) -> None:
 def run(what: str, data: Path) -> dict[str, float]:
     """Return what one export cost this process: CPU seconds; memory before and at its peak, in MB; size in MB."""
     node = open_node(Settings(data=data))
-    idle = resource.getrusage(resource.RUSAGE_SELF)
+    idle, idle_mb = resource.getrusage(resource.RUSAGE_SELF), peak_mb()
     with tempfile.TemporaryDirectory() as scratch:
         if what == "floor":
             floor(data, Path(scratch))
@@ -118,7 +118,13 @@ def run(what: str, data: Path) -> dict[str, float]:
         used = resource.getrusage(resource.RUSAGE_SELF)
         size = sum(file.stat().st_size for file in Path(scratch).iterdir())
     cpu = used.ru_utime + used.ru_stime - idle.ru_utime - idle.ru_stime
-    return {"cpu": cpu, "idle": idle.ru_maxrss / 1024, "rss": used.ru_maxrss / 1024, "size": size / 1e6}
+    return {"cpu": cpu, "idle": idle_mb, "rss": peak_mb(), "size": size / 1e6}
+
+
+def peak_mb() -> float:
+    """Resident memory of this process at its peak. `getrusage` tells that of the parent where this is more."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM:"))
 
 
 def measure(what: str, data: Path) -> dict[str, float]:

@@ -120,6 +120,14 @@ def test_an_export_names_its_files_and_rows(data, tmp_path):
     assert done["rows"] == 0
 
 
+def test_a_setting_that_cannot_be_read_is_told_in_a_sentence_without_its_value(data, monkeypatch):
+    monkeypatch.setenv("CHAPAR_PORT", "83 83")
+    done = chapar("forms", "list", data=data)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("chapar: CHAPAR_PORT: Input should be a valid integer")
+    assert "83 83" not in done.stderr
+
+
 def test_an_unknown_form_is_told_in_a_sentence(data, tmp_path):
     done = chapar("export", "nothing", "--out", str(tmp_path), data=data)
     assert done.returncode == 1

@@ -95,6 +95,7 @@ def failures_told() -> Iterator[None]:
 
 def explain(error: Exception) -> str | None:
     """Return the sentence for a failure that a person can mend, None for a mistake of ours."""
+    from pydantic import ValidationError
     from sqlalchemy.exc import OperationalError
 
     from forms.errors import FormError
@@ -103,12 +104,16 @@ def explain(error: Exception) -> str | None:
     from server.problems import Problem
     from server.relay.bundle_files import BundleError
     from server.relay.session import RelayError
+    from server.settings import Settings
     from server.store.copying import CopyDiffersError, StoreNotEmptyError
     from server.store.identity import StoreMovedError
     from server.workers import WorkerFailedError
 
     if isinstance(error, OperationalError):
         return f"the database cannot be used: {error.orig}"
+    if isinstance(error, ValidationError) and error.title == Settings.__name__:
+        told_each = (f"CHAPAR_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors())
+        return "; ".join(told_each)  # without the value, which may be a secret
     told = (
         FormError
         | Problem

@@ -16,20 +16,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
 
-import obstore
-from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
-
 from server.disk import spare_for_texts
 
 if TYPE_CHECKING:
     from obstore import GetResult
-    from obstore.store import RetryConfig
+    from obstore.store import ObjectStore, RetryConfig
 
 CHUNK_BYTES = 1 << 20
 KEY = re.compile(r"[0-9a-f]{2}/[0-9a-f]{62}")
@@ -54,8 +51,8 @@ class BlobStoreError(OSError):
 class Blobs:
     """Content-addressed bytes. Keys are `ab/cdef…`, the first two hex digits a folder.
 
-    scratch: the folder for what is not kept. part: a place of their own, as `tests/1f…`, so that they can be dropped together. Every method may raise
-    BlobStoreError.
+    scratch: the folder for what is not kept. part: a place of their own, as `tests/1f…`, so that they can be dropped
+    together. Every method may raise BlobStoreError.
     """
 
     def __init__(self, data: Path, url: str = "", part: str = "") -> None:
@@ -65,18 +62,22 @@ class Blobs:
         if self._folder and not self._folder.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             _fsync(self._folder.parent)
-        address = f"{url.rstrip('/')}/{part}" if part else url
-        self._store: ObjectStore = (
-            LocalStore(self._folder) if self._folder else from_url(address, retry_config=RETRY)
-        )
+        self._address = f"{url.rstrip('/')}/{part}" if part else url
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        # Here, as most commands need no blob: it takes 4 MB, and threads.
+        from obstore.store import LocalStore, from_url
+
+        return LocalStore(self._folder) if self._folder else from_url(self._address, retry_config=RETRY)
 
     def check(self) -> None:
         """Make sure that S3 lets this server write and delete; a folder was made and fsynced already."""
         if self._folder is None:
             try:
                 with _told(found=False):
-                    obstore.put(self._store, PROBE, b"")
-                    obstore.delete(self._store, PROBE)
+                    self._store.put(PROBE, b"")
+                    self._store.delete(PROBE)
             except BlobStoreError as error:
                 raise BlobStoreError(errno.EIO, f"{error.strerror}. {ADVICE}") from None
 
@@ -112,27 +113,23 @@ class Blobs:
                 _fsync(folder)
         elif not is_here:
             with _told(found=False):
-                obstore.put(self._store, key, upload.rewound(), max_concurrency=PARTS_MAX)
+                self._store.put(key, upload.rewound(), max_concurrency=PARTS_MAX)
         return digest
 
     def get(self, digest: str) -> bytes:
         """Return the whole blob. Raises FileNotFoundError."""
         with _told():
-            return bytes(obstore.get(self._store, _key(digest)).bytes())
+            return bytes(self._store.get(_key(digest)).bytes())
 
     def stream(self, digest: str) -> Iterator[bytes]:
         """Yield the blob in chunks of about a megabyte. Raises FileNotFoundError at once."""
         with _told():
-            return _chunks(obstore.get(self._store, _key(digest)))
+            return _chunks(self._store.get(_key(digest)))
 
     def read_range(self, digest: str, start: int, length: int) -> bytes:
         """Return bytes of a blob from `start` on. Raises FileNotFoundError."""
         with _told():
-            return (
-                bytes(obstore.get_range(self._store, _key(digest), start=start, length=length))
-                if length
-                else b""
-            )
+            return bytes(self._store.get_range(_key(digest), start=start, length=length)) if length else b""
 
     def size(self, digest: str) -> int | None:
         """Return the blob's size in bytes, None when it is not here."""
@@ -145,7 +142,7 @@ class Blobs:
     def delete(self, digest: str) -> None:
         """Delete a blob for ever; one that is not here is no error."""
         with suppress(FileNotFoundError), _told():
-            obstore.delete(self._store, _key(digest))
+            self._store.delete(_key(digest))
         if self._folder:
             with suppress(FileNotFoundError):
                 _fsync((self._folder / _key(digest)).parent)
@@ -162,7 +159,7 @@ class Blobs:
         with _told():
             return {
                 one["path"].replace("/", ""): one["size"]
-                for page in obstore.list(self._store)
+                for page in self._store.list()
                 for one in page
                 if KEY.fullmatch(one["path"])
             }
@@ -172,7 +169,7 @@ class Blobs:
         if self._folder:
             return [path.name for path in self._folder.iterdir()]
         with _told():
-            return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
+            return list(self._store.list_with_delimiter()["common_prefixes"])
 
     def drop(self) -> None:
         """Delete all of them."""
@@ -180,8 +177,8 @@ class Blobs:
             shutil.rmtree(self._folder, ignore_errors=True)
             return
         with _told():
-            for page in obstore.list(self._store):
-                obstore.delete(self._store, [one["path"] for one in page])
+            for page in self._store.list():
+                self._store.delete([one["path"] for one in page])
 
     def _write(self, path: Path, upload: Upload) -> None:
         """Give a file its name only once its bytes are on the disk, so that who finds it may believe it.
@@ -203,7 +200,7 @@ class Blobs:
 
     def _size(self, key: str) -> int | None:
         with suppress(FileNotFoundError), _told():
-            return obstore.head(self._store, key)["size"]
+            return self._store.head(key)["size"]
         return None
 
 
@@ -273,9 +270,11 @@ def _chunks(result: GetResult) -> Iterator[bytes]:
 @contextmanager
 def _told(*, found: bool = True) -> Iterator[None]:
     """Tell what S3 answered in one line. found: that something is not there is an answer, not a failure."""
+    from obstore.exceptions import BaseError
+
     try:
         yield
-    except (BaseError, FileNotFoundError) as error:
+    except (BaseError, FileNotFoundError, ValueError) as error:  # the last for an address that is none
         if found and isinstance(error, FileNotFoundError):
             raise
         raise BlobStoreError(errno.EIO, str(error).partition("\n")[0]) from None

@@ -233,8 +233,7 @@ def _prepare_to_look(dbapi: DBAPIConnection, _record: ConnectionPoolEntry) -> No
 
 def _begin_sqlite(connection: Connection) -> None:
     if connection.get_execution_options().get("chapar_writes"):
-        connection.connection.cursor().execute(
-            "BEGIN IMMEDIATE"
-        )  # at each commit: SQLAlchemy's way costs 0.1 ms
+        # By the driver: SQLAlchemy's way costs 0.1 ms, at each commit.
+        connection.connection.cursor().execute("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql("BEGIN")

@@ -6,7 +6,6 @@ import logging
 import sqlite3
 import time
 
-from obstore.exceptions import BaseError
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -15,8 +14,7 @@ STORE_TROUBLE = (
     InterfaceError,
     InternalError,
     PoolTimeoutError,
-    BaseError,  # blobs in S3
-    OSError,
+    OSError,  # of blobs in S3 too
     MemoryError,
 )
 """The database's or the machine's trouble: nothing is wrong with what was to be stored."""
