@@ -5,7 +5,7 @@ Source: ODK Entities 2025.1; Collect wants `name`, `label` and `__version` in ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import orjson
 from sqlalchemy import Connection, Engine
@@ -52,7 +52,7 @@ def file_name(found: StoredDataset) -> str:
     return f"{found.name}{SUFFIX}"
 
 
-def for_tablets(engine: Engine, found: StoredDataset) -> Iterator[bytes]:
+def for_tablets(engine: Engine, found: StoredDataset) -> Generator[bytes]:
     """Yield the list as CSV, a page at a time: name, label, __version, and the properties that may leave the server.
 
     Each page is read by itself, so that a slow tablet holds no transaction open.
@@ -71,7 +71,7 @@ def for_tablets(engine: Engine, found: StoredDataset) -> Iterator[bytes]:
         )
 
 
-def for_people(engine: Engine, found: StoredDataset, *, personal: bool) -> Iterator[bytes]:
+def for_people(engine: Engine, found: StoredDataset, *, personal: bool) -> Generator[bytes]:
     """Yield the list as CSV with who made each entity and when, in ODK Central's columns."""
     names = found.columns(personal=personal)
     head, tail = (

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from forms.schema import FormSchema
@@ -20,6 +19,7 @@ from server.store import datasets, entities, forms
 from server.store.datasets import StoredDataset
 from server.store.engine import reading
 from server.store.forms import PublishedForm, iso
+from server.streamed import Streamed
 
 router = APIRouter(prefix="/projects/{project_id}", tags=["entities"])
 
@@ -73,7 +73,7 @@ def get_csv(
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}.csv"
     chunks = entity_lists.for_people(node.engine, found, personal=personal)
-    return StreamingResponse(chunks, media_type="text/csv; charset=utf-8", headers=headers)
+    return Streamed(chunks, chunks.close, "text/csv; charset=utf-8", headers)
 
 
 @router.get("/entity-faults")

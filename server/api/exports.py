@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse
 
 from server.api.deps import ActorDep, NodeDep, admit
 from server.etags import known_etags
@@ -20,6 +20,7 @@ from server.exports.prepared import Job
 from server.node import Node
 from server.permissions import Action, Actor
 from server.problems import Problem
+from server.streamed import Streamed
 
 router = APIRouter(prefix="/projects/{project_id}/forms/{form_id}", tags=["exports"])
 
@@ -247,4 +248,4 @@ def _answer(download: Download, file_name: str, media_type: str) -> Response:
         return Response(status_code=304, headers=headers)
     plain = file_name.encode("ascii", "replace").decode().replace("?", "_")
     headers["Content-Disposition"] = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name)}"
-    return StreamingResponse(download.chunks, media_type=media_type, headers=headers)
+    return Streamed(download.chunks, download.close, media_type, headers)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 
 from server import drafts
 from server.api.deps import ActorDep, NodeDep, admit, get_form
@@ -20,6 +19,7 @@ from server.store import form_states, forms
 from server.store.drafts import FormDraft
 from server.store.engine import reading
 from server.store.forms import PublishedForm
+from server.streamed import Streamed
 
 CONTENT_TYPES = {kind: content_type for content_type, kind in KINDS.items()}
 
@@ -107,4 +107,5 @@ def _sheet(request: Request, node: Node, one: PublishedForm | FormDraft) -> Resp
     kind = request.url.path.rpartition(".")[2]
     if not one.sheet_name.casefold().endswith(f".{kind}"):
         raise Problem(404.1, f"The form was made from another kind of file: {one.sheet_name}.")
-    return StreamingResponse(node.blobs.stream(one.sheet_sha256), media_type=CONTENT_TYPES[kind])
+    chunks = node.blobs.stream(one.sheet_sha256)
+    return Streamed(chunks, chunks.close, CONTENT_TYPES[kind])

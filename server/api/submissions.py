@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from forms import instance
@@ -28,6 +27,7 @@ from server.store import journal, quarantine, submissions
 from server.store.engine import reading
 from server.store.forms import iso
 from server.store.submissions import StoredRevision, StoredSubmission
+from server.streamed import Streamed
 from sync.review import ReviewState
 
 PAGE = 250
@@ -143,7 +143,7 @@ def list_attachments(
 @router.get("/forms/{form_id}/submissions/{instance_id}/attachments/{name}")
 def get_attachment(
     node: NodeDep, actor: ActorDep, project_id: int, form_id: str, instance_id: InstanceId, name: str
-) -> StreamingResponse:
+) -> Streamed:
     """Give a file: of two with that name the one whose answer is shown, else the newest."""
     found = admit_submission(node, actor, project_id, form_id, instance_id)
     shown = orjson.loads(found.files).get(name)
@@ -157,7 +157,8 @@ def get_attachment(
         "X-Content-Type-Options": "nosniff",
     }
     kind = "application/octet-stream"
-    return StreamingResponse(node.blobs.stream(files[-1].sha256), media_type=kind, headers=headers)
+    chunks = node.blobs.stream(files[-1].sha256)
+    return Streamed(chunks, chunks.close, kind, headers)
 
 
 @router.get("/quarantine")

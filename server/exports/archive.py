@@ -35,10 +35,14 @@ PATIENCE_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An export to be sent. etag: equal for equal bytes. chunks: None when the caller has these bytes already."""
+    """An export to be sent. etag: equal for equal bytes. chunks: None when the caller has these bytes already.
+
+    close: to be called when the chunks are not taken to their end; what was read lies on the disk until then.
+    """
 
     etag: str
-    chunks: Iterator[bytes] | None
+    chunks: Iterator[bytes] | None = None
+    close: Callable[[], None] = lambda: None
 
 
 def download_zip(
@@ -107,7 +111,7 @@ def _download(
             scope = open_scope(connection, seen, project_id, form_id, options, now=node)
             etag = f'"{etag_of(connection, scope, shape)}"'
             if etag in known:
-                return Download(etag, None)
+                return Download(etag)
             found = prepare(connection, scope, node.settings.data / "tmp", media=media)
             failing.callback(found.close)
             whole: Future[None] = Future()
@@ -120,7 +124,7 @@ def _download(
         if not whole.done():
             found.shape()
         failing.pop_all()
-        return Download(etag, send(found, whole))
+        return Download(etag, send(found, whole), found.close)
 
 
 def _read(connection: Connection, found: Gathered, transaction: ExitStack, whole: Future[None]) -> None:

@@ -15,7 +15,6 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from forms.entities import canonical_uuid
 from server import drafts, entity_lists
@@ -31,6 +30,7 @@ from server.store.drafts import FormDraft
 from server.store.engine import reading
 from server.store.form_states import FormState
 from server.store.forms import Media, PublishedForm
+from server.streamed import Streamed
 
 NO_VERSION = "___"
 """Stands for the blank version in a path, as in ODK Central."""
@@ -150,7 +150,8 @@ def give_file(request: Request, node: Node, media: Iterable[Media], name: str) -
         return Response(status_code=304, headers=headers)
     headers["Content-Length"] = str(file.size)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return StreamingResponse(node.blobs.stream(file.sha256), media_type=kind, headers=headers)
+    chunks = node.blobs.stream(file.sha256)
+    return Streamed(chunks, chunks.close, kind, headers)
 
 
 @router.get("/projects/{project_id}/datasets/{name}/integrity")
@@ -243,7 +244,7 @@ def _entity_list(request: Request, node: Node, one: StoredDataset) -> Response:
     if headers["ETag"] in known_etags(request):
         return Response(status_code=304, headers=headers)
     chunks = entity_lists.for_tablets(node.engine, one)
-    return StreamingResponse(chunks, media_type="text/csv; charset=utf-8", headers=headers)
+    return Streamed(chunks, chunks.close, "text/csv; charset=utf-8", headers)
 
 
 def _url(request: Request, project_id: int, path: str) -> str:

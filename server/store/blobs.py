@@ -13,7 +13,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
@@ -121,7 +121,7 @@ class Blobs:
         with _told():
             return bytes(self._store.get(_key(digest)).bytes())
 
-    def stream(self, digest: str) -> Iterator[bytes]:
+    def stream(self, digest: str) -> Generator[bytes]:
         """Yield the blob in chunks of about a megabyte. Raises FileNotFoundError at once."""
         with _told():
             return _chunks(self._store.get(_key(digest)))
@@ -261,7 +261,7 @@ class Upload:
         self.close()
 
 
-def _chunks(result: GetResult) -> Iterator[bytes]:
+def _chunks(result: GetResult) -> Generator[bytes]:
     with _told():
         for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
             yield bytes(chunk)
