@@ -70,9 +70,9 @@ def write_file(
     """Write what was gathered into an empty file, on disk when this returns. Raises FileNotFoundError without one."""
     with path.open("r+b") as file:
         if found.scope.options.format.is_one_file and not media:
-            write_whole(found, Output(file), path.parent)
+            write_whole(found, Output(file, path.parent), path.parent)
         else:
-            with ZipFile(Output(file), "w") as archive:  # type: ignore[call-overload]
+            with ZipFile(Output(file, path.parent), "w") as archive:  # type: ignore[call-overload]
                 _write(found, archive, blobs, path.parent, report)
         file.flush()
         os.fsync(file.fileno())

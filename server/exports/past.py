@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import Connection, insert, select
 
 from server import projection
+from server.disk import spare_for_texts
 from server.exports.options import Options
 from server.node import Node
 from server.problems import Problem
@@ -72,7 +73,7 @@ def node_at(node: Node, project_id: int, form_id: str, position: int) -> Iterato
         try:
             migrate(engine)
             with reading(node.engine) as now, writing(engine) as then:
-                _copy(now, then, project_id, form_id, position)
+                _copy(now, then, Path(folder), project_id, form_id, position)
             past = Node(node.settings, engine, node.blobs)
             past.catch_up()
             while projection.join(engine, past.schemas):
@@ -95,7 +96,9 @@ def seen_by(node: Node, project_id: int, form_id: str, options: Options) -> Iter
         yield past
 
 
-def _copy(now: Connection, then: Connection, project_id: int, form_id: str, position: int) -> None:
+def _copy(
+    now: Connection, then: Connection, folder: Path, project_id: int, form_id: str, position: int
+) -> None:
     for table, condition in (
         (nodes, nodes.c.id == 1),
         (dictionary, dictionary.c.project_id == project_id),
@@ -103,6 +106,7 @@ def _copy(now: Connection, then: Connection, project_id: int, form_id: str, posi
     ):
         query = select(table).where(condition).execution_options(yield_per=PAGE)
         for page in now.execute(query).mappings().partitions():
+            spare_for_texts([folder])
             rows = [
                 dict(row)
                 for row in page

@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from server.disk import spare_for_texts
 from server.exports.layout import Table
 from server.exports.rows import Row, csv_bytes
 from server.exports.variables import Kind, Variable
@@ -93,6 +94,7 @@ class Spool:
         self._size = 0
         self._is_whole = False
         self._grown = threading.Condition()
+        self._folder = folder
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115
 
     def watch(self, wanted: Callable[[Variable], bool], look: Callable[[Seen, Cells], None]) -> None:
@@ -112,9 +114,10 @@ class Spool:
             self._fitting.append((kind, places))
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Keep one page."""
+        """Keep one page. Raises OSError when the disk is full, or its rest is kept for texts."""
         if not rows:
             return
+        spare_for_texts([self._folder])
         if self.watches or self._fitting:
             columns = list(zip(*rows, strict=True))
             for place, look in self.watches:

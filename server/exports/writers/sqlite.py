@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from server.disk import spare_for_texts
 from server.exports.frames import Frame
 from server.exports.names import unlike
 from server.exports.sinks import Output
@@ -33,6 +34,7 @@ def write(frames: Sequence[Frame], others: Mapping[str, Texts], output: Output, 
                 kinds = [AFFINITIES.get(variable.kind, "TEXT") for variable in one.variables]
                 insert = _create(database, name, titles, kinds)
                 for page in one.pages():
+                    spare_for_texts([folder])
                     database.executemany(insert, ([cell or None for cell in row] for row in page))
             for name, rows in zip(names[len(frames) :], others.values(), strict=True):
                 header, *body = rows
