@@ -13,8 +13,10 @@ from faulty import empty, fill, small_disk
 from hostile import MEGABYTE
 
 from server.disk import NoRoomError, measure, reserve_bytes
+from server.exports import jobs
 from server.exports.making import make
 from server.exports.options import Format, Options
+from server.exports.prepared import Job
 from server.node import Node, open_node
 from server.settings import Settings
 from server.setup import ensure_project
@@ -55,3 +57,21 @@ def test_an_export_ends_before_it_takes_the_room_kept_for_records(
         empty(data)
     assert [path for path in (data / "tmp").iterdir() if path.name != "whole"] == []
     make(crowded, 1, "texts", options, data / "tmp" / "whole")
+
+
+def test_older_exports_make_way_when_there_is_no_room_for_a_new_one(crowded: Node) -> None:
+    def ask() -> Job:
+        return jobs.wait(crowded, jobs.start(crowded, 1, "texts", Options(), media=False), 60)
+
+    first = ask()
+    assert first.state == "finished"
+    store(crowded, xml("texts", uuid4().int, "<words>new</words>"))
+    data = crowded.settings.data
+    (room,) = measure(data)
+    fill(data, left_bytes=reserve_bytes(room.total_bytes) + MEGABYTE)
+    refused = ask()
+    assert (refused.state, refused.detail) == ("failed", jobs.ROOM_MADE)
+    assert jobs.prepared(crowded).find(first.id) is None
+    assert (ask().state, ask().detail) == ("failed", jobs.NO_ROOM)
+    empty(data)
+    assert ask().state == "finished"

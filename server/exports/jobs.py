@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import time
@@ -28,6 +29,7 @@ LOOK_EVERY_S = 0.05
 FAILED = 503.2
 ERASED = "A record was erased while the export was made. Ask for it again."
 NO_ROOM = "The server's disk is full, or fails. Ask its operator."
+ROOM_MADE = "The server's disk was full; older exports made way. Ask for it again."
 BROKEN = "Something went wrong here; the log has it."
 
 log = logging.getLogger("chapar.exports")
@@ -118,7 +120,8 @@ class _Work:
                 self._fail(ERASED)
             except OSError as error:
                 log.error("an export failed: %s", error.strerror)
-                self._fail(NO_ROOM)
+                is_full = error.errno == errno.ENOSPC
+                self._fail(ROOM_MADE if is_full and self._kept.make_way() else NO_ROOM)
             except Problem as problem:
                 self._fail(problem.detail, problem.code)
             except Exception:

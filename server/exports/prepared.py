@@ -96,6 +96,13 @@ class Prepared:
             if path.stat().st_mtime < old:
                 path.unlink(missing_ok=True)
 
+    def make_way(self) -> bool:
+        """Drop every finished export, for the disk is full; False when there was none."""
+        finished = list(self._folder.glob("*.export"))
+        for path in finished:
+            path.unlink(missing_ok=True)
+        return bool(finished)
+
     def _path(self, job_id: str, ending: str) -> Path:
         return self._folder / f"{job_id}.{ending}"
 
