@@ -6,13 +6,13 @@ import errno
 import gc
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from conftest import Live, wait_for
+from conftest import Live, household, send, wait_for
 from exporting import (
     FAMILY,
     FAMILY_ONE,
@@ -26,7 +26,7 @@ from fastapi.testclient import TestClient
 
 from server.app import Application
 from server.auth import hash_password
-from server.exports import archive, gathering, pages
+from server.exports import archive, gathering, limit, pages
 from server.exports.archive import download_table
 from server.exports.pages import Page
 from server.node import Node
@@ -161,6 +161,25 @@ def test_who_leaves_early_lets_go_of_the_store_and_the_disk(
         if thread.name == "export":
             thread.join(60)
     assert live.node.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_a_fifth_export_at_once_is_asked_to_come_again_and_tablets_are_heard(
+    live: Live, admin: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_sheet(live.node, FAMILY)
+    store(live.node, *(xml("family", number, FAMILY_ONE) for number in range(pages.PAGE_ROWS + 1)))
+    url, gate = f"{live.url}{URL}.csv.zip", Gate(monkeypatch)
+    with ExitStack() as opened:
+        running = [
+            opened.enter_context(live.client.stream("GET", url, auth=admin)) for _ in range(limit.RUNNING_MAX)
+        ]
+        refused = live.client.get(url, auth=admin)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "10")
+        assert "4 exports are being made" in refused.json()["detail"]
+        assert send(live, household()).status_code in {201, 202}
+        gate.is_open.set()
+        assert len({answer.read() for answer in running}) == 1
+    assert live.client.get(url, auth=admin).status_code == 200
 
 
 def unnamed_files(node: Node) -> list[str]:

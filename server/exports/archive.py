@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from server.exports.frames import is_kept_as_csv
 from server.exports.gathering import Gathered, prepare, read
+from server.exports.limit import one_of_few
 from server.exports.making import etag_of
 from server.exports.options import PLAIN, Options
 from server.exports.past import seen_by
@@ -58,7 +59,7 @@ def download_zip(
     """Return a form's tables, and on request files, as a zip; known: ETags of what the caller has.
 
     documents: with manifest and codebook. The same state gives the same bytes. Raises Problem 404.1, OSError, and
-    those of a filter; the chunks may raise the same errors of the store and the disk.
+    those of a filter, and 503.1 when enough are being made; the chunks may raise the same errors of the store and the disk.
     """
 
     def send(found: Gathered, whole: Future[None]) -> Iterator[bytes]:
@@ -106,6 +107,7 @@ def _download(
 ) -> Download:
     with ExitStack() as failing:
         with ExitStack() as transaction:
+            transaction.enter_context(one_of_few())
             seen = transaction.enter_context(seen_by(node, project_id, form_id, options))
             connection = transaction.enter_context(reading(seen.engine))
             scope = open_scope(connection, seen, project_id, form_id, options, now=node)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from server.exports.frames import Frame
 from server.exports.gathering import gather
+from server.exports.limit import one_of_few
 from server.exports.options import Format, Options
 from server.exports.past import seen_by
 from server.exports.rows import Row, csv_bytes
@@ -67,10 +68,14 @@ def public_flows(node: Node, project_id: int, form_id: str, options: Options) ->
     """Return the table as CSV, a row of HXL tags under the titles. options: the view, the moment and the filter.
 
     Small counts are blank, and with them others from which they would follow. Raises Problem 404.1, 400.1 for a form
-    that asks for no such counts.
+    that asks for no such counts, 503.1 when enough exports are being made.
     """
     scratch = node.settings.data / "tmp"
-    with seen_by(node, project_id, form_id, options) as seen, reading(seen.engine) as connection:
+    with (
+        one_of_few(),
+        seen_by(node, project_id, form_id, options) as seen,
+        reading(seen.engine) as connection,
+    ):
         rows_wanted = replace(options, format=Format.SQLITE)  # plain CSV would be kept as bytes
         scope = open_scope(connection, seen, project_id, form_id, rows_wanted, now=node)
         found = gather(connection, scope, scratch)

@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from server.exports.gathering import Gathered, gather
+from server.exports.limit import one_of_few
 from server.exports.making import etag_of, file_name, write_file
 from server.exports.options import Options
 from server.exports.past import node_at, position_at
@@ -23,7 +24,6 @@ from server.problems import Problem
 from server.progress import Advance
 from server.store.engine import reading
 
-RUNNING_MAX = 2
 TOLD_EVERY_S = 0.5
 LOOK_EVERY_S = 0.05
 FAILED = 503.2
@@ -33,8 +33,6 @@ ROOM_MADE = "The server's disk was full; older exports made way. Ask for it agai
 BROKEN = "Something went wrong here; the log has it."
 
 log = logging.getLogger("chapar.exports")
-
-_running = threading.BoundedSemaphore(RUNNING_MAX)
 
 
 def prepared(node: Node) -> Prepared:
@@ -65,13 +63,7 @@ def start(node: Node, project_id: int, form_id: str, options: Options, *, media:
         job = Job(job_id, project_id, form_id, options.personal, file_name(form_id, options, media=media))
         if not mine.enter_context(kept.making(job_id)):
             return job
-        if not _running.acquire(blocking=False):
-            raise Problem(
-                503.1,
-                f"{RUNNING_MAX} exports are being made. Ask again when one is finished.",
-                headers=(("Retry-After", "10"),),
-            )
-        mine.callback(_running.release)
+        mine.enter_context(one_of_few())
         kept.tell(job)
         work = _Work(node, kept, job, scope, part, media, transaction, mine.pop_all())
         threading.Thread(target=work.run, args=(connection,), name="export", daemon=True).start()
