@@ -8,9 +8,10 @@ import secrets
 import time
 from binascii import Error as Base64Error
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
@@ -30,12 +31,25 @@ TOKEN_BYTES = 48
 
 # OWASP's second argon2id setting: 19 MiB, so that a login does not double the memory of a post.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+_hashing = ThreadPoolExecutor(2, "password")
+"""Each thread that ever hashed keeps its 19 MiB: whoever tries passwords by the dozen would else take a gigabyte."""
+_waiting = BoundedSemaphore(16)
+"""And all threads that answer others."""
 
 
 @cache
 def _nobodys_hash() -> str:
     """Made when somebody first signs in: most commands need none, and it takes 19 MiB."""
     return _hasher.hash(secrets.token_hex())
+
+
+def _if_right(user: User | None, password: str) -> User | None:
+    nobodys = _nobodys_hash()  # for known users too, or the first unknown one would wait longer
+    try:
+        _hasher.verify(user.password_hash if user else nobodys, password)
+    except VerifyMismatchError:
+        return None
+    return user
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +108,23 @@ class Authenticator:
                 raise Problem(401.2, "Sign in: send a session token (Bearer) or name and password (Basic).")
 
     def check_password(self, email: str, password: str) -> User:
-        """Return the user with this password. Raises Problem 401.2, after the same time for an unknown address."""
+        """Return the user with this password.
+
+        Raises Problem 401.2, after the same time for an unknown address, and 503.1 when very many sign in at once.
+        """
         if "\x00" in email:
             raise Problem(401.2, "The e-mail address or the password is wrong.")
         with reading(self._engine) as connection:
             user = accounts.find_user(connection, email)
-        nobodys = _nobodys_hash()  # for known users too, or the first unknown one would wait longer
+        if not _waiting.acquire(blocking=False):
+            raise Problem(503.1, "Too many people sign in. Try again.", headers=(("Retry-After", "2"),))
         try:
-            _hasher.verify(user.password_hash if user else nobodys, password)
-        except VerifyMismatchError:
-            user = None
-        if user is None:
+            found = _hashing.submit(_if_right, user, password).result()
+        finally:
+            _waiting.release()
+        if found is None:
             raise Problem(401.2, "The e-mail address or the password is wrong.")
-        return user
+        return found
 
     def open_session(self, user: User) -> NewSession:
         """Start a session of a day."""

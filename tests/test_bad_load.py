@@ -53,6 +53,23 @@ def test_a_hundred_megabytes_of_nested_elements_cost_no_memory(settings):
 
 
 @ON_SQLITE
+def test_who_tries_passwords_by_the_dozen_takes_neither_memory_nor_everybodys_turn(settings):
+    token = prepare(settings)
+    with started(settings) as child, live_child(child, token) as live:
+        send(live, household())
+        before = child.rss_bytes()
+
+        def guess(number: int) -> int:
+            account = {"email": "a@example.org", "password": f"{number} correct horse"}
+            return live.client.post(f"{live.url}/v1/sessions", json=account, timeout=60).status_code
+
+        with ThreadPoolExecutor(40) as pool:
+            assert set(pool.map(guess, range(80))) <= {401, 503}
+        assert child.peak_rss_bytes() - before < 100 * MEGABYTE
+        assert guess(1) == 401
+
+
+@ON_SQLITE
 def test_many_large_records_at_once_stay_within_bounds(settings):
     token = prepare(settings)
     large = household("uuid:{}", extra="<member><m_name>x</m_name></member>" * 45_000)
