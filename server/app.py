@@ -45,6 +45,7 @@ from server.api import (
     slots,
     submissions,
 )
+from server.api.bodies import Bounded
 from server.api.form_json import fault_json
 from server.following import Following
 from server.health import Health
@@ -184,6 +185,7 @@ class Application:
         for trouble in STORE_TROUBLE:
             app.add_exception_handler(trouble, _render_trouble)
         app.add_exception_handler(Exception, _render_failure)
+        app.add_middleware(Bounded, node=node)
         app.add_middleware(GZipMiddleware, minimum_size=GZIP_BYTES_MIN)
         return app
 
@@ -245,6 +247,8 @@ def _render_validation(request: Request, error: Exception) -> Response:
 
 def _render_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, Problem):
+        return render(request, error.__cause__)
     if error.status_code == 405:
         return render(request, Problem(405.1, "This address does not take that method."))
     if error.status_code == 400:

@@ -104,3 +104,21 @@ def test_endless_headers_are_refused_without_growing(settings):
             assert sent < 50 * MEGABYTE
         assert child.peak_rss_bytes() - before < 30 * MEGABYTE
         assert send(live, household()).status_code == 201
+
+
+def test_more_than_a_few_kilobytes_are_read_from_users_only_and_never_without_end(live, admin):
+    email, password = admin
+    account = b'{"email": "%s", "password": "%s"}' % (email.encode(), password.encode())
+
+    def sign_in(padding: int, **options: object) -> int:
+        headers = {"Content-Type": "application/json"}
+        body = account + b" " * padding
+        return live.client.post(
+            f"{live.url}/v1/sessions", content=body, headers=headers, **options
+        ).status_code
+
+    assert sign_in(1000) == 200
+    assert sign_in(MEGABYTE) == 401
+    assert sign_in(MEGABYTE, auth=(email, "a wrong password")) == 401
+    assert sign_in(MEGABYTE, auth=admin) == 200
+    assert sign_in(21 * MEGABYTE, auth=admin) == 413

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from server.api.bodies import read_body
 from server.api.cleaning_json import describe_faults, describe_log
 from server.api.deps import ActorDep, NodeDep, admit, get_form
-from server.api.forms import read_body
 from server.cleaning import entering, exchange
 from server.cleaning.desk import Wish
 from server.cleaning.dialects import Dialect

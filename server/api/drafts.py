@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from server import drafts, enrolment, publishing
+from server.api.bodies import read_body
 from server.api.deps import ActorDep, NodeDep, admit
 from server.api.form_json import draft_json, fault_json, file_json, media_json
-from server.api.forms import MEDIA_BYTES_MAX, Accept, IgnoreWarnings, read_body, read_sheet
+from server.api.forms import MEDIA_BYTES_MAX, Accept, IgnoreWarnings, read_sheet
 from server.evolution import Consent, change_json
 from server.node import Node
 from server.openrosa.downloads import give_file

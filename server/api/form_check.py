@@ -9,8 +9,9 @@ from urllib.parse import unquote
 from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
+from server.api.bodies import read_body
 from server.api.deps import ActorDep, NodeDep, admit
-from server.api.forms import KINDS, SHEET_BYTES_MAX, read_body
+from server.api.forms import KINDS, SHEET_BYTES_MAX
 from server.compiling import check_apart
 from server.openrosa.parts import clean_name
 from server.permissions import Action

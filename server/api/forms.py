@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from server import drafts as drafting
 from server import publishing
+from server.api.bodies import read_body
 from server.api.deps import ActorDep, NodeDep, admit, get_form
 from server.api.form_json import draft_json, fault_json, form_json, media_json
 from server.evolution import Consent, change_json
@@ -166,16 +167,6 @@ async def read_sheet(request: Request, node: Node, *, ignore_warnings: bool) -> 
             },
         )
     return edition
-
-
-async def read_body(request: Request, bytes_max: int) -> bytes:
-    """Return the body. Raises Problem 413.1 before it grows too large."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > bytes_max:
-            raise Problem(413.1, f"At most {bytes_max} bytes are taken here.")
-    return bytes(body)
 
 
 def _create(node: Node, project_id: int, edition: Edition, consent: Consent | None) -> dict[str, Any]:

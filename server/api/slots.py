@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from server import slots
+from server.api.bodies import read_body
 from server.api.deps import ActorDep, NodeDep, admit, get_form
-from server.api.forms import read_body
 from server.api.slots_json import describe_slots
 from server.permissions import Action
 from server.problems import Problem

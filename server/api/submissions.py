@@ -12,8 +12,8 @@ from forms import instance
 from forms.errors import InstanceError
 from forms.header import Header, read_header
 from server import intake, receiving
+from server.api.bodies import read_body
 from server.api.deps import ActorDep, NodeDep, admit, admit_submission, get_form
-from server.api.forms import read_body
 from server.api.submission_json import describe
 from server.disclosure import hides_any, open_files, veil
 from server.intake import Outcome
