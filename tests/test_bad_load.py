@@ -87,6 +87,19 @@ def test_many_large_records_at_once_stay_within_bounds(settings):
 
 
 @ON_SQLITE
+def test_many_tablets_with_a_hundred_small_photos_each_stay_within_bounds(settings):
+    token = prepare(settings)
+    photos = {f"{number}.jpg": b"%d" % number + bytes(60_000) for number in range(100)}
+    with started(settings) as child, live_child(child, token) as live:
+        send(live, household())
+        before = child.rss_bytes()
+        with ThreadPoolExecutor(25) as pool:
+            answers = pool.map(lambda number: send(live, household(f"uuid:{number}"), photos), range(25))
+            assert {answer.status_code for answer in answers} == {201}
+        assert child.peak_rss_bytes() - before < 100 * MEGABYTE
+
+
+@ON_SQLITE
 def test_endless_headers_are_refused_without_growing(settings):
     token = prepare(settings)
     with started(settings) as child, live_child(child, token) as live:

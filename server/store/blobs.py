@@ -90,9 +90,10 @@ class Blobs:
         """Return a place to stream an upload into; small ones stay in memory."""
         return Upload(self.scratch)
 
-    def open_media(self) -> Upload:
+    def open_media(self, memory_bytes: int = MEMORY_BYTES) -> Upload:
         """Return the same for a file that is refused when the rest of the disk is kept for texts."""
-        return Upload(self.scratch, [self.scratch, *([self._folder] if self._folder else [])])
+        sparing = [self.scratch, *([self._folder] if self._folder else [])]
+        return Upload(self.scratch, sparing, memory_bytes)
 
     def put(self, content: bytes) -> str:
         """Store the bytes durably; return their SHA-256 as hex."""
@@ -207,12 +208,13 @@ class Blobs:
 class Upload:
     """Bytes on their way in: in memory first, then hashed as they come, in a file that vanishes by itself.
 
-    sparing: folders on disks that it must not fill up.
+    sparing: folders on disks that it must not fill up. memory_bytes: how much it may keep in memory.
     """
 
-    def __init__(self, folder: Path, sparing: Sequence[Path] = ()) -> None:
+    def __init__(self, folder: Path, sparing: Sequence[Path] = (), memory_bytes: int = MEMORY_BYTES) -> None:
         self._folder = folder
         self._sparing = sparing
+        self._memory_bytes = memory_bytes
         self._looked_at = 0
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
@@ -226,11 +228,11 @@ class Upload:
         self.size += len(chunk)
         if self._file is None:
             self._memory += chunk
-            if self.size <= MEMORY_BYTES:
+            if self.size <= self._memory_bytes:
                 return
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
             self._hash = hashlib.sha256()
-            chunk = self._memory
+            chunk, self._memory = self._memory, bytearray()
         self._file.write(chunk)
         self._hash.update(chunk)
 
