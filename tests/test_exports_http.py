@@ -7,8 +7,10 @@ import gc
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -75,6 +77,17 @@ def test_what_the_caller_has_is_not_sent_again(client: TestClient) -> None:
     again = client.get(f"{URL}.csv", headers={"If-None-Match": f'"other", W/{tag}'})
     assert (again.status_code, again.content) == (304, b"")
     assert client.get(f"{URL}.csv", headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_a_moment_gone_by_is_taken_with_any_offset_even_where_its_plus_was_not_encoded(
+    client: TestClient,
+) -> None:
+    now = client.get(f"{URL}.csv").content
+    kabul = datetime.now(timezone(timedelta(hours=4, minutes=30))).isoformat()
+    assert client.get(f"{URL}.csv?asOf={kabul}").content == now
+    assert client.get(f"{URL}.csv?asOf={quote(kabul)}").content == now
+    before = client.get(f"{URL}.csv?asOf=2020-01-01T00:00:00+04:30")
+    assert before.json()["detail"] == "There was nothing here yet at this moment."
 
 
 def test_only_administrators_export_personal_fields(client: TestClient) -> None:

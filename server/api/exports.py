@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
+from pydantic import AfterValidator
 
 from server.api.deps import ActorDep, NodeDep, admit
 from server.etags import known_etags
@@ -24,7 +25,13 @@ from server.streamed import Streamed
 
 router = APIRouter(prefix="/projects/{project_id}/forms/{form_id}", tags=["exports"])
 
-AsOf = Annotated[str, Query(alias="asOf", max_length=64)]
+
+def _with_plus(moment: str) -> str:
+    """Undo what an address makes of `+04:30`, which who writes it by hand forgets to encode: a space."""
+    return moment.replace(" ", "+") if "T" in moment else moment
+
+
+AsOf = Annotated[str, Query(alias="asOf", max_length=64), AfterValidator(_with_plus)]
 Filter = Annotated[str, Query(alias="$filter")]
 ExportId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 ENDINGS = {
