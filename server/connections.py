@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import heapq
 import resource
 import socket
@@ -22,6 +23,11 @@ EVICTED = 0.05
 """How many connections are closed at once when there are too many."""
 UNANSWERED_MS_MAX = 120_000
 HELD_BYTES_MAX = 16_384
+WHY_NOT = {
+    errno.EADDRINUSE: "another program does; choose another --port, or end it",
+    errno.EADDRNOTAVAIL: "this computer has no such address; choose another --host",
+    errno.EACCES: "ports below 1024 are the system's; choose another --port",
+}
 
 
 class OneWrite:
@@ -144,8 +150,22 @@ def patient(patience_s: float) -> type[PatientProtocol]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket whose connections end when the other side is gone or takes no answer for two minutes."""
-    listener = socket.create_server((host, port), backlog=BACKLOG)
+    """Return a listening socket whose connections end when the other side is gone or takes no answer for two minutes.
+
+    host: a name or an address; `::` for all, of IPv4 too. Raises OSError with a sentence.
+    """
+    is_ipv6 = ":" in host
+    family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
+    try:
+        listener = socket.create_server(
+            (host, port),
+            family=family,
+            backlog=BACKLOG,
+            dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        why = WHY_NOT.get(error.errno or 0) or (error.strerror or str(error)).partition(" (")[0]
+        raise OSError(f"Nobody can listen on {host}, port {port}: {why}.") from None
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, UNANSWERED_MS_MAX // 2000)

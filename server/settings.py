@@ -28,7 +28,7 @@ class Settings(BaseSettings):
 
     data: Path = Path("chapar-data")
     host: str = "127.0.0.1"
-    port: int = 8383
+    port: int = Field(8383, ge=0, le=65_535)
     database_url: str = ""
     blobs: str = ""
     public_url: str = ""

@@ -3,8 +3,10 @@
 import base64
 import json
 import re
+import socket
 import subprocess
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 import commands
@@ -13,6 +15,7 @@ import typer
 from conftest import HOUSEHOLD
 
 from server.cli import app
+from server.connections import listen
 
 ROOT = Path(__file__).parent.parent
 
@@ -126,6 +129,32 @@ def test_a_setting_that_cannot_be_read_is_told_in_a_sentence_without_its_value(d
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("chapar: CHAPAR_PORT: Input should be a valid integer")
     assert "83 83" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_told_in_a_sentence(data):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = chapar("serve", "--port", port, data=data)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"chapar: Nobody can listen on 127.0.0.1, port {port}: another program does; choose another --port, or end it.\n"
+    )
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return socket.has_dualstack_ipv6()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_all_addresses_are_listened_on_those_of_ipv4_too():
+    with closing(listen("::", 0)) as listener:
+        port = listener.getsockname()[1]
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port), timeout=10).close()
 
 
 def test_an_unknown_form_is_told_in_a_sentence(data, tmp_path):

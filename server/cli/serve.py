@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from server.node import Node
     from server.settings import Settings
 
+EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
+
 
 def serve(
     data: Data = None,
@@ -28,7 +30,8 @@ def serve(
         str | None, typer.Option(help="The address to listen on.", show_default="127.0.0.1")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="The port; 0 takes a free one.", show_default="8383")
+        int | None,
+        typer.Option(min=0, max=65_535, help="The port; 0 takes a free one.", show_default="8383"),
     ] = None,
     workers: Annotated[
         int | None,
@@ -138,13 +141,15 @@ def _allow_open_files() -> None:
 
 
 def _local_host(settings: Settings) -> str:
-    return "127.0.0.1" if settings.host in {"", "0.0.0.0"} else settings.host  # noqa: S104
+    if settings.host in EVERYWHERE:
+        return "127.0.0.1"
+    return f"[{settings.host}]" if ":" in settings.host else settings.host
 
 
 def _tablet_url(settings: Settings, port: int) -> str:
     """Where tablets on the same network reach this server, as well as it can be guessed without asking anybody."""
     host = _local_host(settings)
-    if settings.host in {"", "0.0.0.0"}:  # noqa: S104
+    if settings.host in EVERYWHERE:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             try:
                 probe.connect(("192.0.2.1", 9))  # a documentation address; connecting UDP sends nothing
