@@ -14,7 +14,7 @@ from itertools import count
 import orjson
 import pytest
 from conftest import household
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sync import outline
@@ -201,9 +201,13 @@ def test_texts_of_many_words_are_smaller_in_words() -> None:
 
 
 @settings(max_examples=30)
-@given(st.lists(st.sampled_from(["a", "family", "آب", "", "\x00", "x\x03", "\x01"]) | st.text(), max_size=20))
-def test_a_folded_text_comes_back(parts: list[str]) -> None:
-    text = " ".join(parts) * 9
+@given(
+    st.lists(st.sampled_from(["a", "family", "آب", "", "\x00", "x\x03", "\x01"]) | st.text(), max_size=20),
+    st.sampled_from([" ", "\x00"]),
+)
+@example(["Ā", "\ufffe", "👪"], "\x00")
+def test_a_folded_text_comes_back(parts: list[str], between: str) -> None:
+    text = between.join(parts) * 9
     folded = fold(text)
     assert folded is None or unfold(folded, len(text)) == text
     if folded is not None:
