@@ -26,6 +26,7 @@ from zstandard import (
 
 from sync.words import fold, unfold
 
+RESERVED_BYTES = bytes(range(9))
 RESERVED = re.compile(r"[\x00-\x08]")
 """Characters that no text may hold: XML has none of them."""
 UNPACKED_BYTES_MAX = 256_000_000
@@ -107,7 +108,10 @@ def unpack(data: bytes, known: Known) -> list[list[str]]:
         a, b, c, d = start + 8, start + 12, start + 15, start + 18
         return f"{digits[start:a]}-{digits[a:b]}-4{digits[b:c]}-{variant}{digits[c:d]}-{digits[d:place]}"
 
-    return [_MARKS.sub(put_back, column).split("\x00") for column in text.split("\x03")]
+    def whole(column: str) -> str:
+        return _MARKS.sub(put_back, column) if _UUID in column or _DIGEST in column else column
+
+    return [whole(column).split("\x00") for column in text.split("\x03")]
 
 
 def endless(texts: Sequence[str]) -> Iterator[str]:

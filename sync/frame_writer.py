@@ -122,10 +122,7 @@ class FrameWriter:
     def _put_body(self, fact: Fact, form_id: str) -> dict[int, str]:
         """Put a body where it is smallest; return the last text of each of its marks."""
         model = self._model(fact.project_id, form_id) if fact.kind is Kind.SUBMISSION else None
-        try:
-            written = model.outline.write(fact.body.decode()) if model else None
-        except UnicodeDecodeError:
-            written = None
+        written = model.outline.write(fact.body) if model else None
         if model is None or written is None:
             self._put(8, f"{AS_IT_IS}{len(fact.body)}" if fact.body else "")
             self._plain.append(fact.body)

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import islice
 
-from sync.columns import RESERVED, UNPACKED_BYTES_MAX, Known
+from sync.columns import RESERVED_BYTES, UNPACKED_BYTES_MAX, Known
 from sync.recipes import CHARS_MIN, MADE, Recipes
 
 EMPTY = "\x04"
@@ -35,6 +36,7 @@ class Outline:
     def __init__(self) -> None:
         self.marks = ["end"]
         self.columns: list[list[str]] = [[]]
+        self._cut: list[tuple[str, int, str, str]] = [("", 0, "", "")]
         self._written: list[tuple[str, str, str]] = [("", "", "")]
         self._numbers = {"end": END}
         self._follows = [END]
@@ -45,7 +47,8 @@ class Outline:
         """Return an outline that knows the same markup, with empty columns."""
         other = Outline()
         other.marks, other.columns = list(self.marks), [[] for _ in self.columns]
-        other._written, other._numbers = list(self._written), dict(self._numbers)
+        other._cut, other._written = list(self._cut), list(self._written)
+        other._numbers = dict(self._numbers)
         other._follows = list(self._follows)
         other._exceptions = {number: dict(some) for number, some in self._exceptions.items()}
         other._recipes = self._recipes.copy()
@@ -59,46 +62,51 @@ class Outline:
             self.marks.append(mark)
             self.columns.append([])
             self._follows.append(END)
+            self._cut.append(_cut_out(mark))
             self._written.append(_written(mark))
         return number
 
-    def write(self, document: str) -> dict[int, str] | None:
+    def write(self, document: bytes) -> dict[int, str] | None:
         """Put a document into the columns; return the last text of each mark.
 
         None when it cannot be written so; nothing is changed then.
         """
-        if RESERVED.search(document):
+        try:
+            whole = document.decode()
+        except UnicodeDecodeError:
+            return None
+        if len(document.translate(None, RESERVED_BYTES)) < len(document):
             return None
         steps: list[int] = []
         texts: dict[int, str] = {}
-        columns, follows, exceptions, written = self.columns, self._follows, self._exceptions, self._written
+        columns, follows, exceptions, cut = self.columns, self._follows, self._exceptions, self._cut
         recipes = self._recipes
-        known, settled = recipes.known, recipes.settled
+        promising, settled = recipes.promising, recipes.settled
         before, said, right = END, "", 0
-        free, *pieces = document.split("<")
+        free, *pieces = whole.split("<")
         place, end = 0, len(pieces)
         pieces.append("")
         while free or place < end:
             expected = follows[before]
             if before in exceptions:
                 expected = exceptions[before].get(said, expected)
-            head, tail, alone = written[expected]
+            head, size, tail, alone = cut[expected]
             number, text = expected, ""
             holes: Sequence[str] = ()
             if free:
-                number, text, free = self.number("F"), free, ""
+                number, text, free, tail = self.number("F"), free, "", ""
             else:
                 piece = pieces[place]
                 place += 1
-                if tail and pieces[place] == tail and piece.startswith(head):
-                    text = piece[len(head) :]
+                if tail and pieces[place] == tail and piece[:size] == head:
+                    text = piece[size:]
                     place += 1
                 elif piece == alone:
                     text = EMPTY if tail else ""
                 else:
                     mark, text, holes, free = _cut(piece, pieces[place])
                     number = self.number(mark)
-                    tail = written[number][1]
+                    tail = cut[number][2]
                     place += bool(tail) and text != EMPTY
             if number == expected:
                 right += 1
@@ -108,7 +116,7 @@ class Outline:
                 right = 0
             before, said = number, text
             if tail:
-                if number in known or (len(text) >= CHARS_MIN and number not in settled):
+                if number in promising or (len(text) >= CHARS_MIN and number not in settled):
                     columns[number].append(recipes.write(number, text, texts))
                 else:
                     columns[number].append(text)
@@ -136,39 +144,41 @@ class Outline:
         settled = self._recipes.settled
         before, said, size = END, "", 0
         turns = map(int, next(texts[0]).split())
-        right = next(turns, MARKS_MAX)
-        for _ in range(MARKS_MAX):
-            if right:
+        wrong = next(turns, MARKS_MAX)
+        for place in range(MARKS_MAX):
+            if place == wrong:
+                number = next(turns)
+                self._note(before, said, number)
+                wrong += 1 + next(turns, MARKS_MAX)
+            else:
                 number = follows[before]
                 if before in exceptions:
                     number = exceptions[before].get(said, number)
-                right -= 1
-            else:
-                number = next(turns)
-                self._note(before, said, number)
-                right = next(turns, MARKS_MAX)
-            if number == END:
-                return "".join(parts), last
             head, tail, alone = written[number]
             before, said = number, ""
             if tail:
                 said = next(texts[number])
-                if said == MADE or (len(said) >= CHARS_MIN and number not in settled):
-                    said = self._recipes.read(number, said, last)
+                if said == EMPTY:
+                    parts.append(alone)
+                else:
+                    if said == MADE or (len(said) >= CHARS_MIN and number not in settled):
+                        said = self._recipes.read(number, said, last)
+                    parts.append(f"{head}{said}{tail}")
+                    size += len(said)
                 last[number] = said
-                parts.append(f"<{alone}" if said == EMPTY else f"<{head}{said}<{tail}")
             elif alone:
-                parts.append(f"<{alone}")
+                parts.append(alone)
             elif head:
-                pieces = head.split(_HOLE)
-                holes = [next(texts[number]) for _ in pieces[1:]]
+                holes = list(islice(texts[number], head.count(_HOLE)))
                 last[number], size = holes[0], size + sum(map(len, holes))
-                filled = (f'"{hole}"{piece}' for hole, piece in zip(holes, pieces[1:], strict=True))
-                parts.append(f"<{pieces[0]}{''.join(filled)}")
+                parts.append(head.replace("%", "%%").replace(_HOLE, '"%s"') % tuple(holes))
+            elif number == END:
+                return "".join(parts), last
             else:
                 said = last[number] = next(texts[number])
                 parts.append(said)
-            if (size := size + len(said)) > UNPACKED_BYTES_MAX:
+                size += len(said)
+            if size > UNPACKED_BYTES_MAX:
                 break
         raise ValueError("a document has no end")
 
@@ -180,13 +190,19 @@ class Outline:
 
 
 def _written(mark: str) -> tuple[str, str, str]:
-    """How a mark stands in a document, but for the "<" before it: until its text, after it, and when it has none."""
+    """How a mark stands in a document: until its text, after it, and when it has none; with holes, only what is around."""
     kind, name = mark[0], mark[1:]
     if kind == "L":
-        return f"{name}>", f"/{name}>", f"{name} />"
+        return f"<{name}>", f"</{name}>", f"<{name} />"
     if kind == "T":
-        return (name[1:], "", "") if _HOLE in name else ("", "", name[1:])
+        return (name, "", "") if _HOLE in name else ("", "", name)
     return "", "", ""
+
+
+def _cut_out(mark: str) -> tuple[str, int, str, str]:
+    """How a mark stands in a document that is cut before each "<": its text's place, and the same as above."""
+    head, tail, alone = _written(mark)
+    return head[1:], len(head) - 1, tail[1:], alone[1:]
 
 
 def _cut(piece: str, following: str) -> tuple[str, str, Sequence[str], str]:
@@ -197,10 +213,17 @@ def _cut(piece: str, following: str) -> tuple[str, str, Sequence[str], str]:
     if following == f"/{name}>":
         return f"L{name}", text, (), ""
     if '"' in name:
-        return f"T<{_ATTRIBUTE.sub(_HOLE, name)}>", "", _ATTRIBUTE.findall(name), text
+        mark, holes = _without_values(name)
+        return mark, "", holes, text
     if name[-2:] == " /":
         return f"L{name[:-2]}", EMPTY, (), text
     return f"T<{name}>", "", (), text
+
+
+@lru_cache(100)
+def _without_values(name: str) -> tuple[str, Sequence[str]]:
+    """Return the mark of a tag with attributes, and their values; most documents of a form begin with the same."""
+    return f"T<{_ATTRIBUTE.sub(_HOLE, name)}>", tuple(_ATTRIBUTE.findall(name))
 
 
 class Primer:
@@ -215,7 +238,7 @@ class Primer:
         """What markup these documents have; to be copied."""
         outline = Outline()
         for document in self.documents:
-            outline.write(document.decode(errors="replace"))
+            outline.write(document.decode(errors="replace").encode())
         return outline
 
     @cached_property

@@ -15,6 +15,8 @@ CHARS_MIN, CHARS_MAX = 5, 200
 PIECE_CHARS_MIN = 3
 TRIES_MAX = 4
 """Looking for a recipe takes as long as writing a document."""
+MISSES_MAX = 24
+"""What made none of so many texts on end is not tried again: most recipes were found by chance."""
 
 Piece = str | tuple[int, int, int | None]
 Recipe = tuple[Piece, ...]
@@ -24,26 +26,34 @@ Recipe = tuple[Piece, ...]
 class Recipes:
     """How the texts of each mark are made of those before them in the same document.
 
-    known: by mark, where there is one. settled: marks that learn no more.
+    known: by mark, where there is one. promising: those of them that a writer tries. settled: marks that learn no more.
     """
 
     def __init__(self) -> None:
         self.known: dict[int, Recipe] = {}
-        self._tries: dict[int, int] = {}
+        self.promising: dict[int, Recipe] = {}
         self.settled: set[int] = set()
+        self._tries: dict[int, int] = {}
+        self._misses: dict[int, int] = {}
 
     def copy(self) -> Recipes:
         """Return the same recipes, to find others beside them."""
         other = Recipes()
-        other.known, other._tries = dict(self.known), dict(self._tries)
+        other.known, other.promising = dict(self.known), dict(self.promising)
         other.settled = set(self.settled)
+        other._tries, other._misses = dict(self._tries), dict(self._misses)
         return other
 
     def write(self, mark: int, text: str, texts: Mapping[int, str]) -> str:
         """Return what stands for a text in the column of its mark. texts: those before it in its document, by mark."""
-        recipe = self.known.get(mark)
-        if recipe and text and makes(recipe, text, texts):
-            return MADE
+        recipe = self.promising.get(mark)
+        if recipe and text:
+            if makes(recipe, text, texts):
+                self._misses[mark] = 0
+                return MADE
+            self._misses[mark] = misses = self._misses.get(mark, 0) + 1
+            if misses >= MISSES_MAX:
+                del self.promising[mark]
         if len(text) >= CHARS_MIN and mark not in self.settled:
             self._learn(mark, text, texts)
         return text
@@ -61,7 +71,8 @@ class Recipes:
         if tries == TRIES_MAX:
             self.settled.add(mark)
         if len(text) <= CHARS_MAX and (found := find(text, texts)):
-            self.known[mark] = found
+            self.known[mark] = self.promising[mark] = found
+            self._misses[mark] = 0
 
 
 def makes(recipe: Recipe, text: str, texts: Mapping[int, str]) -> bool:
