@@ -158,14 +158,14 @@ class Outline:
             before, said = number, ""
             if tail:
                 said = next(texts[number])
+                if said == MADE or (len(said) >= CHARS_MIN and number not in settled):
+                    said = self._recipes.read(number, said, last)
+                last[number] = said
                 if said == EMPTY:
                     parts.append(alone)
                 else:
-                    if said == MADE or (len(said) >= CHARS_MIN and number not in settled):
-                        said = self._recipes.read(number, said, last)
                     parts.append(f"{head}{said}{tail}")
                     size += len(said)
-                last[number] = said
             elif alone:
                 parts.append(alone)
             elif head:

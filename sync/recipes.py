@@ -5,7 +5,7 @@ Nothing of a form is interpreted: writer and reader find the same recipes in the
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
@@ -110,11 +110,8 @@ def find(text: str, texts: Mapping[int, str]) -> Recipe | None:
     pieces: list[Piece] = []
     place, alone = 0, 0
     while place < len(text):
-        size = PIECE_CHARS_MIN
-        while place + size <= len(text) and text[place : place + size] in others:
-            size += 1
-        size -= 1
-        if size >= PIECE_CHARS_MIN:
+        size = _longest(text, place, others)
+        if size:
             pieces.append(_where(text[place : place + size], others, marks, starts))
             place += size
             continue
@@ -125,6 +122,15 @@ def find(text: str, texts: Mapping[int, str]) -> Recipe | None:
         alone += 1
         place += 1
     return tuple(pieces) if 2 * alone <= len(text) else None
+
+
+def _longest(text: str, place: int, others: str) -> int:
+    """Return how many characters from this place on stand in the others; fewer than make a piece count as none."""
+    least = place + PIECE_CHARS_MIN
+    if least > len(text) or text[place:least] not in others:
+        return 0
+    ends = range(least + 1, len(text) + 1)
+    return PIECE_CHARS_MIN + bisect_left(ends, True, key=lambda end: text[place:end] not in others)
 
 
 def _where(piece: str, others: str, marks: Sequence[int], starts: Sequence[int]) -> Piece:

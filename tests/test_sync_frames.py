@@ -173,6 +173,12 @@ def test_what_a_document_says_twice_is_sent_once() -> None:
     assert len(pack(twice, PLAIN)) < len(pack(once, PLAIN)) + 99
 
 
+def test_an_element_without_text_may_be_made_of_another() -> None:
+    sent = [f"<data><a>{one}</a><b>{one}</b></data>" for one in ("transit", "border", "family")]
+    of = [submission(one.encode()) for one in (*sent, "<data><a /><b /></data>", *sent)]
+    assert packed_small([Sent(entry) for entry in log(of)])
+
+
 def test_many_records_are_small_whatever_they_say() -> None:
     words = ["پناه", "سفر", "آب", "transit", "family", "غذا", "دارو", "کودک"]
     said = [

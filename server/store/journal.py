@@ -205,9 +205,12 @@ def _insert(rows: int) -> str:
     return f"{_INTO} VALUES {', '.join([_ROW] * rows)}"
 
 
+_POSITION, _ORIGIN = select(node.c.position), select(node.c.origin)
+
+
 def head_position(connection: Connection) -> int:
     """Return the position of the newest entry, 0 when there is none."""
-    return int(connection.execute(select(node.c.position)).scalar_one())
+    return int(connection.execute(_POSITION).scalar_one())
 
 
 def chain_hash(connection: Connection, position: int) -> bytes:
@@ -219,7 +222,7 @@ def chain_hash(connection: Connection, position: int) -> bytes:
 
 def origin(connection: Connection) -> str:
     """Return this node's identity."""
-    return str(connection.execute(select(node.c.origin)).scalar_one())
+    return str(connection.execute(_ORIGIN).scalar_one())
 
 
 def read_after(

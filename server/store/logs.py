@@ -14,10 +14,12 @@ from server.store.tables import fork, journal, log_range, node
 from sync.journal import BrokenChainError, Entry, Head
 from sync.logs import MAIN, SAID_BYTES, Chains, Have, Log, Range, points
 
+_OWN_LOG = select(node.c.origin, node.c.epoch, node.c.seq, node.c.hash)
+
 
 def own_log(connection: Connection) -> tuple[Log, Range]:
     """Return this node's present log; its range ends at 0 before the first entry."""
-    row = connection.execute(select(node.c.origin, node.c.epoch, node.c.seq, node.c.hash)).one()
+    row = connection.execute(_OWN_LOG).one()
     return (row.origin, row.epoch), Range(1, row.seq, bytes(row.hash))
 
 
