@@ -109,6 +109,11 @@ def test_a_band_holds_its_lower_bound(cell: str, told: str) -> None:
     assert band((0, 5, 6), cell) == told
 
 
+def test_a_band_for_a_question_that_is_not_there_is_refused_and_not_forgotten(node: Node) -> None:
+    with pytest.raises(Problem, match="no question aeg, agee to tell as bands"):
+        exported(node, bands="agee=0,5,18,60;aeg=0,18;age=0,5")
+
+
 @pytest.mark.parametrize(
     "text", ["age", "age=", "age=a", "age=5,5", "age=5,1", "=1", "age=" + ",".join(map(str, range(99)))]
 )

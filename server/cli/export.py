@@ -95,6 +95,8 @@ def export(
     if media or wanted is Format.MEDIA:
         gone = f", {done.media_gone} that are not here" if done.media_gone else ""
         lines.append(f"{out / 'media'}: {done.media} files{gone}")
+    if not done.files and wanted is Format.GEOJSON:
+        lines.append("The form asks for no place: there is nothing to put on a map.")
     lines += [f"risk {one.risk:.1%} by {', '.join(one.keys) or 'nothing'}" for one in done.risks]
     tell(
         {

@@ -59,11 +59,11 @@ def open_scope(
 ) -> Scope:
     """Return what there is to export. now: this node as it is, where `node` is as it was.
 
-    Raises Problem 404.1 for a form that was never published, and those of a filter.
+    Raises Problem 404.1 for a form that was never published, 400.1 for options that cannot be, and those of a filter.
     """
     if options.recipient and options.personal:
         raise Problem(400.1, "An export for a recipient holds no personal answers.")
-    read_bands(options.bands)
+    bands = read_bands(options.bands)
     if options.hxl and options.format not in (Format.CSV, Format.XLSX):
         raise Problem(400.1, "A row of HXL tags is for csv and xlsx: other formats have types.")
     if options.filter:
@@ -76,6 +76,9 @@ def open_scope(
         with reading(now.engine) as present:
             closed = closed_places(forms.read_versions(present, now.schemas, project_id, form_id), options)
     found = layout(versions, options, closed)
+    asked = {one.asked[0].name for table in found.tables for one in table.columns}
+    if unknown := bands.keys() - asked:
+        raise Problem(400.1, f"The export has no question {', '.join(sorted(unknown))} to tell as bands.")
     published = forms.list_versions(connection, project_id, form_id)
     names = tuple((one.version, one.sha256) for one in published)
     languages = tuple({name: None for one in reversed(versions) for name in one.schema.languages})
