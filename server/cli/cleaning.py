@@ -21,6 +21,7 @@ DialectName = Annotated[
     str, typer.Option("--dialect", help="Whose layout: cleaningtools, utilityr, kobold or ipacheck.")
 ]
 SHOWN = 50
+CHANGING = frozenset({"change", "blank", "add_option", "remove_option"})
 
 
 @app.command("list")
@@ -238,7 +239,11 @@ def _dialect(name: str) -> Any:
 
 
 def _arrow(one: dict[str, Any]) -> str:
-    return "(hidden)" if one["old"] is None else f"“{one['old']}” → “{one['new']}”"
+    if one["old"] is None:
+        return "(hidden)"
+    if one["kind"] in CHANGING:
+        return f"“{one['old']}” → “{one['new']}”"
+    return f"“{one['old']}”" if one["old"] else ""
 
 
 def _report(path: Path, done: Imported, *, apply: bool) -> list[str]:

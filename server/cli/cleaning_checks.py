@@ -13,6 +13,18 @@ Form = Annotated[str, typer.Argument(help="The form's ID.")]
 Personal = Annotated[
     bool, typer.Option("--personal", help="Also personal, sensitive and restricted answers.")
 ]
+SHARES = frozenset({"missing", "dont-know"})
+UNITS = {
+    "short": "min",
+    "long": "min",
+    "active-short": "min",
+    "active-long": "min",
+    "times-reversed": "min",
+    "clock-ahead": "min",
+    "straight-line": "alike",
+    "far-away": "km",
+}
+"""Of what stands out; an outlier has that of its question."""
 
 
 def checks(
@@ -60,8 +72,8 @@ def quality(
         found = describe_quality(node, (project, form), limit=limit, personal=personal, audits=audits)
     lines = [f"{found['records']} records"]
     lines += [
-        f"{one['state']:<7}  {one['checkId']:<14}  {one['instanceId']}  {one['cell']}  {one['figure']} "
-        f"(usual {one['usual']})"
+        f"{one['state']:<7}  {one['checkId']:<14}  {one['instanceId']}  {one['cell']}  "
+        f"{_figure(one['checkId'], one['figure'])} (usual {_figure(one['checkId'], one['usual'])})"
         for one in found["standouts"]
     ]
     lines += [
@@ -71,6 +83,12 @@ def quality(
     ]
     lines += _slot_lines(found["slots"])
     tell(found, "\n".join(lines), as_json=as_json)
+
+
+def _figure(check_id: str, number: float) -> str:
+    if check_id in SHARES:
+        return f"{number:.0%}"
+    return f"{number:,g} {UNITS.get(check_id, '')}".rstrip()
 
 
 def days(
