@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 from child import prepare, started
@@ -117,6 +118,22 @@ def test_endless_headers_are_refused_without_growing(settings):
             assert sent < 50 * MEGABYTE
         assert child.peak_rss_bytes() - before < 30 * MEGABYTE
         assert send(live, household()).status_code == 201
+
+
+@ON_SQLITE
+def test_messages_of_a_relay_that_never_end_take_bounded_memory(settings):
+    token = prepare(settings)
+    head = b"POST /v1/relay HTTP/1.1\r\nHost: x\r\nContent-Length: 16000000\r\n\r\n"
+    with started(settings) as child, live_child(child, token) as live, ExitStack() as opened:
+        send(live, household())
+        before, answers = child.rss_bytes(), []
+        for _ in range(12):
+            stranger = opened.enter_context(socket.create_connection(("127.0.0.1", child.port), timeout=30))
+            stranger.sendall(head + bytes(15 * MEGABYTE))
+            answers.append(stranger)
+        assert b" 503 " in answers[-1].recv(1000)
+        assert child.peak_rss_bytes() - before < 150 * MEGABYTE
+        assert send(live, household("uuid:2")).status_code == 201
 
 
 def test_more_than_a_few_kilobytes_are_read_from_users_only_and_never_without_end(live, admin):

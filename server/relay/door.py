@@ -26,6 +26,8 @@ from server.store.troubles import STORE_TROUBLE, Trouble
 from sync.frames import FrameError
 
 BYTES_MAX = 16_000_000
+UNREAD_BYTES_MAX = 64_000_000
+"""Of all messages that are still on their way in: who sends them is known at their end only."""
 AT_ONCE_MAX = 4
 SESSIONS_MAX = 200
 
@@ -39,6 +41,7 @@ class RelayDoor:
         self._node = node
         self._committed = committed
         self._at_once = asyncio.Semaphore(AT_ONCE_MAX)
+        self._unread_bytes = 0
         self._lock = threading.Lock()
         self._sessions: OrderedDict[tuple[str, str], Session] = OrderedDict()
         self._listed: dict[str, int] = {}
@@ -61,11 +64,17 @@ class RelayDoor:
 
     async def _read(self, receive: Receive) -> bytes:
         body = bytearray()
-        async for chunk in iter_body(receive):
-            body += chunk
-            if len(body) > BYTES_MAX:
-                raise Problem(413.1, "The message is too large.")
-        return bytes(body)
+        try:
+            async for chunk in iter_body(receive):
+                body += chunk
+                self._unread_bytes += len(chunk)
+                if len(body) > BYTES_MAX:
+                    raise Problem(413.1, "The message is too large.")
+                if self._unread_bytes > UNREAD_BYTES_MAX:
+                    raise Problem(503.1, "Come again in a minute.")
+            return bytes(body)
+        finally:
+            self._unread_bytes -= len(body)
 
     def _answer(self, body: bytes) -> bytes:
         try:
