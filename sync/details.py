@@ -1,4 +1,4 @@
-"""Details of facts, which are JSON objects, as values in columns: their names, and what the frame says already, left out.
+"""Details of facts, which are JSON objects, as values in columns, without names and what the frame says already.
 
 Format: objects of the same names in the same order have one shape; each of its names has a column. A text stands there as
 it is, but for U+0004: as the last object with this name said; U+0005 and a number: as the XML says under that mark of its

@@ -40,7 +40,10 @@ COUNTER_MAX = (1 << COUNTER_BITS) - 1
 
 
 class FrameWriter:
-    """Writes one frame. codec: None to make nothing small that could go wrong. in_words: as `sync.frames.pack` has it."""
+    """Writes one frame.
+
+    codec: None to make nothing small that could go wrong. in_words: as `sync.frames.pack` has it.
+    """
 
     def __init__(self, codec: Codec | None, *, in_words: bool = False) -> None:
         self._codec = codec

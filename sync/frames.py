@@ -85,7 +85,10 @@ def unpack(frame: bytes, codec: Codec) -> list[Sent | Skip]:
 
 
 def _is_same(found: Sent | Skip, item: Sent | Skip) -> bool:
-    """Whether what was read is this item: the reader made the hash itself of all but the key, the project and the payload."""
+    """Whether what was read is this item.
+
+    The reader made the hash itself, of all but the key, the project and what of the payload travels.
+    """
     if isinstance(found, Skip) or isinstance(item, Skip):
         return found == item
     one, other = found.entry, item.entry

@@ -190,7 +190,10 @@ class Outline:
 
 
 def _written(mark: str) -> tuple[str, str, str]:
-    """How a mark stands in a document: until its text, after it, and when it has none; with holes, only what is around."""
+    """How a mark stands in a document: until its text, after it, and when it has none.
+
+    A tag with holes is a text's beginning without an end, other markup the last of the three.
+    """
     kind, name = mark[0], mark[1:]
     if kind == "L":
         return f"<{name}>", f"</{name}>", f"<{name} />"
@@ -206,7 +209,7 @@ def _cut_out(mark: str) -> tuple[str, int, str, str]:
 
 
 def _cut(piece: str, following: str) -> tuple[str, str, Sequence[str], str]:
-    """Return the mark with which a piece of a document begins, its text, what stands in its holes, and the text behind it."""
+    """Return the mark with which a piece of a document begins, its text, its holes, and the text behind it."""
     name, end, text = piece.partition(">")
     if not end:
         return "F", f"<{name}", (), ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import orjson
 import pytest
 from conftest import serving
@@ -144,13 +146,20 @@ def _drawn(node):
     return epoch
 
 
-def test_what_a_post_that_was_revoked_had_sent_as_far_as_its_centre_still_comes_up(centre, new_node):
+@contextmanager
+def three_levels(centre, new_node):
+    """A post of the centre; the one below it, low, took in a record and has relayed it."""
     middle, low = new_node("middle"), new_node("low")
     with serving(centre) as top_url, serving(middle) as middle_url:
         enrolled(centre, middle, top_url, "middle")
         enrolled(middle, low, middle_url, "low")
         add(low, "uuid:low")
         relay(low)
+        yield middle
+
+
+def test_what_a_post_that_was_revoked_had_sent_as_far_as_its_centre_still_comes_up(centre, new_node):
+    with three_levels(centre, new_node) as middle:
         enrolling.revoke(middle, "low")
         relay(middle)
     assert records_at(centre) == {"uuid:low"}
@@ -184,12 +193,7 @@ def test_a_post_says_something_of_records_that_it_received_and_of_no_others_unti
 
 
 def test_what_a_post_says_of_a_record_from_below_it_goes_up_in_the_same_meeting(centre, new_node):
-    middle, low = new_node("middle"), new_node("low")
-    with serving(centre) as top_url, serving(middle) as middle_url:
-        enrolled(centre, middle, top_url, "middle")
-        enrolled(middle, low, middle_url, "low")
-        add(low, "uuid:low")
-        relay(low)
+    with three_levels(centre, new_node) as middle:
         add(middle, "uuid:low", Kind.REVIEW)
         relay(middle)
     assert said_by(middle, centre) == {(Kind.REVIEW, "uuid:low")}

@@ -12,7 +12,7 @@ from test_relay_bundles import carry
 from test_relay_logs import verified
 from test_relay_sessions import centre, post
 
-from server.relay import bundles, session
+from server.relay import bundles, frames
 from server.relay.client import relay
 from server.relay.session import Session
 from server.store import logs
@@ -37,7 +37,7 @@ def receiver_is(monkeypatch):
     """
     monkeypatch.setattr("server.relay.other.FIRST_KINDS", FIRST_KINDS - {NEW})
 
-    def older_unpack(frame, codec, unpack=session.unpack):
+    def older_unpack(frame, codec, unpack=frames.unpack):
         items = unpack(frame, codec)
         if not frame.startswith(b"CF1") or any(
             isinstance(one, Sent) and one.entry.fact.kind is NEW for one in items
@@ -50,7 +50,7 @@ def receiver_is(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(Session, "kinds", [NEW, IN_WORDS] if newer else [])
             if not newer:
-                for module in (session, bundles):
+                for module in (frames, bundles):
                     patch.setattr(module, "unpack", older_unpack)
             yield
 

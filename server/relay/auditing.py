@@ -1,4 +1,4 @@
-"""The daily audit: each node reads its own journal through, and a post holds its logs against what the centre has of them.
+"""The daily audit: each node reads its journal through, and a post holds its logs against what the centre has of them.
 
 What is compared are hashes over ranges of a log, ever shorter ones where they differ. A node that lacks something in a
 short range says no more that it covers it, and so gets it again.

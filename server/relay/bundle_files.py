@@ -26,7 +26,10 @@ class BundleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a courier reads. sender, receiver: origins. written_at: a date. part: from 1. entries, files: in this part."""
+    """What a courier reads.
+
+    sender, receiver: origins. written_at: a date. part: from 1. entries, files: in this part.
+    """
 
     sender: str
     receiver: str

@@ -23,10 +23,11 @@ from server.relay import heads, listing, mending, purging, taking, trust
 from server.relay.bundle_files import BundleError, BundleWriter, Header, iter_messages, read_header
 from server.relay.choosing import choose, read_due
 from server.relay.fetching import Files
+from server.relay.frames import size_of
 from server.relay.keys import KeysError
 from server.relay.messages import Head, Message, MessageError, Part, open_message, read, write
 from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of
-from server.relay.session import Session, size_of
+from server.relay.session import Session
 from server.store import journal, logs, lost, mentions, peers, posts, requests
 from server.store.engine import reading, writing
 from server.store.files import files_in

@@ -67,7 +67,7 @@ def list_doubted(connection: Connection, said: Have) -> set[Log]:
 
 
 def _is_known(connection: Connection, log: Log, chains: Chains, said: Have) -> bool:
-    """Whether each range that the peer says agrees with one of our chains, or may; of a fork, whether it tells of each."""
+    """Whether each range that the peer says agrees with one of our chains, or may; of a fork, if it tells of each."""
     ways = [Chain(connection, log, branch, chains) for branch in chains.branches]
     agrees = all(any(not held([one], way.hash_at, is_forked=False)[1] for way in ways) for one in said[log])
     is_forked = len(ways) > 1
@@ -101,7 +101,8 @@ def _between(
 ) -> Iterator[Sent | Skip]:
     """What is for the receiver of entries first to last, and the places of what is not.
 
-    What it does not know yet is left uncovered: it gets that once it does. said: of this log. Of a fork it may cover these places on another chain, and need not hear of ours.
+    What it does not know yet is left uncovered: it gets that once it does. said: of this log. Of a fork it may cover
+    these places on another chain, and need not hear of ours.
     """
 
     def skip(until: int) -> Iterator[Skip]:

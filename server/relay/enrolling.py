@@ -190,7 +190,10 @@ def introduce(node: Node) -> None:
 
 
 def fetch_enrolment(node: Node, url: str, secret: str) -> Enrolment:
-    """Return the enrolment with this secret as the centre at `url` confirms it. Raises Problem 403.1, httpx2.HTTPError."""
+    """Return the enrolment with this secret as the centre at `url` confirms it.
+
+    Raises Problem 403.1, httpx2.HTTPError.
+    """
     confirmation = exchange(url, answer_to(node, secret))
     _check(confirmation, secret, node.keys.public.hex())
     return Enrolment(confirmation.name, url, confirmation.origin, confirmation.key, secret)

@@ -66,7 +66,7 @@ def _tell(node: Node, origin: str, post: Post, found: StoredDataset) -> int:
 
 
 def _wanted(node: Node, origin: str, post: Post, found: StoredDataset) -> Iterator[Listed]:
-    """What the list of this post shows of entities that others wrote to as well, or that this node was told of itself."""
+    """What the list of this post shows of entities that others wrote to too, or that this node was told of itself."""
     names = found.columns()
     for page in iter_shown(node.engine, found):
         with reading(node.engine) as connection:

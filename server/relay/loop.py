@@ -1,4 +1,4 @@
-"""The relay of a post by itself: a thread that meets the centre whenever there is something to tell, and now and then."""
+"""The relay of a post by itself: a thread that meets the centre when there is something to tell, and now and then."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def answer(connection: Connection, scope: Scope, asked: Collection[Asked]) -> It
 
 
 def mend(connection: Connection, schemas: forms.Schemas, items: Sequence[Sent | Skip]) -> int:
-    """Put payloads back that are lost here and stand in these items; return how many. Inside the caller's transaction."""
+    """Put payloads back that are lost here and stand in these items; return how many. In the caller's transaction."""
     brought = {item.entry.hash: item for item in items if isinstance(item, Sent)}
     mended: list[int] = []
     for position, entry in list(lost.find(connection, [one.entry for one in brought.values()])):

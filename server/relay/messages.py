@@ -48,16 +48,17 @@ class Part:
 class Head:
     """A message but for what it brings.
 
-    session: names what was said before. have: what changed since the sender's last message of the session, or (is_whole)
-    all that it holds; None when nothing did. digest: of all that it holds. unknown: it does not know what the receiver
-    holds, and asks for all of it. doubted: logs of which the receiver said another chain. plain: it could not read a
-    frame, and asks for frames that need no form. room: bytes that the answer may bring. asked: files that it lacks, as
-    (sha256, offset). below: posts below it. former: posts that were
-    below it. kinds: those of entries that it knows beyond the first. epoch: that it writes under. signed: the head of its own log wherever `have`
-    says that one, and heads of the receiver's logs that the receiver seems to have lost. strangers: origins of which it takes nothing from the receiver. foreign: entries that it does not take now. again: entries
-    whose payloads it lost. audit: what it holds of ranges of logs, differing: the ranges of the receiver's audit of which
-    it holds something else. sure: files of which the sender asks whether the receiver has them, held: those of them that it
-    has. waiting: records that the receiver lacks. clock_ms: since 1970.
+    session: names what was said before. have: what changed since the sender's last message of the session, or
+    (is_whole) all that it holds; None when nothing did. digest: of all that it holds. unknown: it does not know what
+    the receiver holds, and asks for all of it. doubted: logs of which the receiver said another chain. plain: it
+    could not read a frame, and asks for frames that need no form. room: bytes that the answer may bring. asked: files
+    that it lacks, as (sha256, offset). below: posts below it. former: posts that were below it. kinds: those of
+    entries that it knows beyond the first. epoch: that it writes under. signed: the head of its own log wherever
+    `have` says that one, and heads of the receiver's logs that the receiver seems to have lost. strangers: origins of
+    which it takes nothing from the receiver. foreign: entries that it does not take now. again: entries whose
+    payloads it lost. audit: what it holds of ranges of logs, differing: the ranges of the receiver's audit of which
+    it holds something else. sure: files of which the sender asks whether the receiver has them, held: those of them
+    that it has. waiting: records that the receiver lacks. clock_ms: since 1970.
     """
 
     session: str

@@ -52,9 +52,10 @@ def list_below(connection: Connection) -> tuple[list[str], list[str]]:
 
 
 def note_told(connection: Connection, other: Other, head: Head) -> None:
-    """Keep what a node says of itself when it says all that it holds: what it knows and lacks, and which posts are below it.
+    """Keep what a node says of itself when it says all that it holds.
 
-    One that goes on under another epoch may have lost what it was sent apart: it is owed that again.
+    That is what it knows and lacks, and which posts are below it. One that goes on under another epoch may have lost
+    what it was sent apart: it is owed that again.
     """
     if not head.is_whole:
         return

@@ -28,7 +28,7 @@ log = logging.getLogger("chapar.relay")
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a purge came to, or would. files: dropped with the records. waiting: whose files the centre has yet to confirm."""
+    """What a purge came to, or would. files: dropped with them. waiting: whose files the centre has yet to confirm."""
 
     records: int = 0
     files: int = 0
@@ -69,7 +69,7 @@ def list_unsure(connection: Connection, now_ms: int, limit: int) -> list[str]:
 
 
 def note_held(connection: Connection, head: Head) -> int:
-    """Keep which files the centre says to have and to lack; return how many of the entries that it lacks were purged."""
+    """Keep which files the centre says to have and to lack; return how many entries that it lacks were purged."""
     purges.note_held(connection, head.held, [sha256 for sha256, _ in head.asked])
     unsendable = purges.count_asked(connection, head.again)
     if unsendable:

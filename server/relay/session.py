@@ -8,11 +8,9 @@ begins with what each side holds then.
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
 
 import orjson
 from sqlalchemy import Connection
@@ -20,31 +18,23 @@ from sqlalchemy import Connection
 from server.node import Node
 from server.relay import auditing, heads, mending, purging, taking, trust
 from server.relay.auditing import Span
-from server.relay.choosing import choose, count_waiting, list_doubted, read_due
-from server.relay.codec import FEW, StoreCodec
+from server.relay.choosing import count_waiting, list_doubted
 from server.relay.fetching import Files
+from server.relay.frames import Frames
 from server.relay.messages import Head, Message, Part, Signed
 from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of
-from server.relay.scope import Scope
 from server.store import logs, lost, marks, mentions, peers
 from server.store.engine import reading, writing
 from server.store.lost import Asked
-from sync.frames import IN_WORDS, PLAIN, Sent, Skip, UnknownFormError, pack, unpack
-from sync.journal import FIRST_KINDS, BrokenChainError, Kind
+from sync.frames import IN_WORDS, Sent, Skip
+from sync.journal import FIRST_KINDS, Kind
 from sync.logs import MAIN, Have, Log, Range, list_have
 
-FRAME_BYTES = 64_000
 ROOM_BYTES_MIN, ROOM_BYTES, ROOM_BYTES_MAX = 2_000, 32_000, 1_000_000
 """What a message may bring: at least, at first, at most."""
-RATIO = 0.1
-"""What a frame is of its entries, at first; then as the last one was."""
-RAW_BYTES_MAX = 4_000_000
 LOGS_SAID_AT_ONCE = 12
-"""So many logs are said at once; more, or what was in step when last met, only if the other side holds something else."""
-SKIP_BYTES = 100
+"""So many logs are said at once; more, or what was in step when last met, only if the other side differs."""
 SURE_MAX = 500
-
-log = logging.getLogger("chapar.relay")
 
 
 class RelayError(Exception):
@@ -70,20 +60,16 @@ class Session:
         self._told: Have | None = None
         self._is_unknown = False
         self._doubted: set[Log] = set()
-        self._plain = self._wants_plain = False
+        self._frames = Frames()
         self._strangers: frozenset[str] = frozenset()
         self._is_stranger_to: frozenset[str] = frozenset()
         self._foreign: frozenset[Asked] = frozenset()
         self._is_foreign_to: frozenset[Asked] = frozenset()
-        self._again: Sequence[Asked] = ()
-        self._given: set[Asked] = set()
         self._spans: Sequence[Span] = ()
         self._differing: Sequence[Span] = ()
         self._unsure: Sequence[str] = ()
         self._held: Sequence[str] = ()
-        self._due: list[int] = []
         self._asked: Sequence[tuple[str, int]] = ()
-        self._ratio = RATIO
         self._has_proved = False
 
     def speak(self, room: int) -> Message:
@@ -93,7 +79,10 @@ class Session:
         with reading(self._node.engine) as connection:
             have = logs.read_have(connection, self._doubted, self._said)
             scope = replace(scope_of(connection, self.other), strangers=self._is_stranger_to)
-            frames, more = self._frames(connection, scope, room)
+            frames: list[bytes] = []
+            more = False
+            if self._said is not None:
+                frames, more = self._frames.write(connection, scope, self._said, self._is_foreign_to, room)
             met = peers.find_peer(connection, self.other.origin)
             (_, epoch), _ = logs.own_log(connection)
             is_known = len(have) > LOGS_SAID_AT_ONCE or (met is not None and met.said == have)
@@ -116,7 +105,7 @@ class Session:
             is_whole=self._told is None,
             unknown=self._is_unknown,
             doubted=sorted(self._doubted),
-            plain=self._wants_plain,
+            plain=self._frames.wants_plain,
             asked=self._files.list_asked(),
             below=below,
             former=former,
@@ -140,8 +129,9 @@ class Session:
     def hear(self, message: Message) -> None:
         """Take in what the other side said; durable when this returns. Raises FrameError."""
         unsendable = 0
-        items: Sequence[Sent | Skip] = self._unpack(message.frames)
         head, engine = message.head, self._node.engine
+        with reading(engine) as connection:
+            items: Sequence[Sent | Skip] = self._frames.read(connection, message.frames)
         if items and not self.other.is_up:
             mentions.catch_up(engine)
         with writing(engine) as connection:
@@ -157,7 +147,7 @@ class Session:
             self._compare(connection, head)
             if self.other.is_up:
                 unsendable = purging.note_held(connection, head)
-            mentions.settle_due(connection, scope_of(connection, self.other).family, self._due)
+            mentions.settle_due(connection, scope_of(connection, self.other).family, self._frames.due)
             self._learn(connection, head)
             if self._said is not None:
                 look_at_own(connection, self._said)
@@ -172,14 +162,12 @@ class Session:
                 "unsendable": unsendable,
             }
             peers.note(connection, self.other.origin, tried_ms=now_ms, **seen)
-        self._due = []
+        self._frames.go_on(head)
         for part in message.parts:
             self._files.keep(part)
         self._asked = head.asked
         self._unsure = ()
         self._held = self._files.list_held(head.sure[:SURE_MAX])
-        self._again = [one for one in head.again if one not in self._given]
-        self._plain = self._plain or head.plain
 
     def ask_sure(self) -> bool:
         """Ask whether the node above has the files of what may be purged here; False when there is nothing to ask."""
@@ -258,66 +246,6 @@ class Session:
             signed += heads.list_lost(connection, self.other.origin, self._said)
             self._has_proved = True
         return signed
-
-    def _frames(self, connection: Connection, scope: Scope, room: int) -> tuple[list[bytes], bool]:
-        """What the other side lacks, as frames, and whether there is more of it than there is room."""
-        if self._said is None:
-            return [], False
-        frames: list[bytes] = []
-        items: list[Sent | Skip] = []
-        raw = 0
-        due = read_due(connection, scope)
-        again = mending.answer(connection, scope, self._again[: mending.ASKED_MAX])
-        self._due = []
-        self._given.update(self._again)
-        rest: Iterable[Sent | Skip] = chain(again, choose(connection, scope, self._said))
-        if self._is_foreign_to:
-            rest = (
-                one
-                for one in rest
-                if isinstance(one, Skip) or lost.name_of(one.entry) not in self._is_foreign_to
-            )
-        for position, item in chain(due.items(), ((0, one) for one in rest)):
-            items.append(item)
-            if position:
-                self._due.append(position)
-            raw += size_of(item)
-            if raw >= min(FRAME_BYTES, room) / self._ratio or raw >= RAW_BYTES_MAX:
-                frames.append(self._pack(connection, scope, items, raw))
-                items, raw = [], 0
-                if sum(map(len, frames)) >= room:
-                    return frames, True
-        if items:
-            frames.append(self._pack(connection, scope, items, raw))
-        return frames, False
-
-    def _pack(self, connection: Connection, scope: Scope, items: Sequence[Sent | Skip], raw: int) -> bytes:
-        codec = StoreCodec(connection, self._said if len(items) <= FEW else None)
-        try:
-            frame = pack(items, PLAIN if self._plain else codec, in_words=IN_WORDS in scope.kinds)
-        except BrokenChainError as error:
-            log.error("%s: it cannot be sent", error)
-            frame = pack(mending.without_damage(items), PLAIN)
-        self._ratio = max(len(frame) / raw, 0.01)
-        return frame
-
-    def _unpack(self, frames: Sequence[bytes]) -> list[Sent | Skip]:
-        items: list[Sent | Skip] = []
-        self._wants_plain = False
-        with reading(self._node.engine) as connection:
-            for frame in frames:
-                try:
-                    items += unpack(frame, StoreCodec(connection))
-                except UnknownFormError:
-                    self._wants_plain = True
-        return items
-
-
-def size_of(item: Sent | Skip) -> int:
-    """Return about how many bytes an item is of."""
-    if isinstance(item, Skip):
-        return SKIP_BYTES
-    return len(item.entry.fact.detail) + len(item.entry.fact.body) + SKIP_BYTES
 
 
 def _digest(have: Have) -> str:

@@ -1,4 +1,4 @@
-"""How the relay stands, for people: each node that this one relays with, what waits, and alarms. No names of records."""
+"""How the relay stands, for people: each node that this one relays with, what waits, alarms. No names of records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from server.store.tables import fork, wanted
 
 
 def describe(connection: Connection) -> dict[str, Any]:
-    """Return {origin, centre, posts, forks, audit, recordsPurged, filesWanted}; centre is None where this node is no post."""
+    """Return {origin, centre, posts, forks, audit, recordsPurged, filesWanted}; centre is None at what is no post."""
     own = journal.origin(connection)
     known = {one.origin: one for one in peers.list_peers(connection)}
     centre = posts.find_centre(connection)
