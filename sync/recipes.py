@@ -104,24 +104,27 @@ def find(text: str, texts: Mapping[int, str]) -> Recipe | None:
     From its beginning on, each piece is the longest that stands in any of them: where it is a whole one if it is, else
     where one begins with it, else anywhere; of several such places the last.
     """
-    marks = list(texts)
     others = "\0" + "\0".join(texts.values()) + "\0"
-    starts = list(accumulate((len(other) + 1 for other in texts.values()), initial=1))
-    pieces: list[Piece] = []
+    cut: list[tuple[str, bool]] = []
     place, alone = 0, 0
     while place < len(text):
         size = _longest(text, place, others)
-        if size:
-            pieces.append(_where(text[place : place + size], others, marks, starts))
-            place += size
-            continue
-        if pieces and isinstance(pieces[-1], str):
-            pieces[-1] += text[place]
+        cut.append((text[place : place + (size or 1)], bool(size)))
+        place += size or 1
+        alone += not size
+        if 2 * alone > len(text):
+            return None
+    marks = list(texts)
+    starts = list(accumulate((len(other) + 1 for other in texts.values()), initial=1))
+    pieces: list[Piece] = []
+    for piece, is_found in cut:
+        if is_found:
+            pieces.append(_where(piece, others, marks, starts))
+        elif pieces and isinstance(pieces[-1], str):
+            pieces[-1] += piece
         else:
-            pieces.append(text[place])
-        alone += 1
-        place += 1
-    return tuple(pieces) if 2 * alone <= len(text) else None
+            pieces.append(piece)
+    return tuple(pieces)
 
 
 def _longest(text: str, place: int, others: str) -> int:

@@ -71,8 +71,10 @@ def find_peer(connection: Connection, origin: str) -> Peer | None:
 
 def note(connection: Connection, origin: str, **seen: Any) -> None:
     """Keep what was seen of a node: columns of its row."""
-    insert_ignore(connection, peer, [NEVER | {"origin": origin}])
-    connection.execute(update(peer).where(peer.c.origin == origin).values(**seen))
+    noted = update(peer).where(peer.c.origin == origin).values(**seen)
+    if connection.execute(noted).rowcount == 0:
+        insert_ignore(connection, peer, [NEVER | {"origin": origin}])
+        connection.execute(noted)
 
 
 def note_said(connection: Connection, origin: str, said: Have) -> None:
