@@ -155,22 +155,23 @@ class Outline:
                 if before in exceptions:
                     number = exceptions[before].get(said, number)
             head, tail, alone = written[number]
-            before, said = number, ""
+            before = number
             if tail:
                 said = next(texts[number])
-                if said == MADE or (len(said) >= CHARS_MIN and number not in settled):
+                if len(said) >= CHARS_MIN:
+                    size += len(said)
+                    if number not in settled:
+                        self._recipes.read(number, said, last)
+                elif said == MADE:
                     said = self._recipes.read(number, said, last)
                 last[number] = said
-                if said == EMPTY:
-                    parts.append(alone)
-                else:
-                    parts.append(f"{head}{said}{tail}")
-                    size += len(said)
+                parts.append(f"{head}{said}{tail}" if said != EMPTY else alone)
             elif alone:
+                said = ""
                 parts.append(alone)
             elif head:
                 holes = list(islice(texts[number], head.count(_HOLE)))
-                last[number], size = holes[0], size + sum(map(len, holes))
+                said, last[number], size = "", holes[0], size + sum(map(len, holes))
                 parts.append(head.replace("%", "%%").replace(_HOLE, '"%s"') % tuple(holes))
             elif number == END:
                 return "".join(parts), last
