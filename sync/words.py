@@ -14,6 +14,8 @@ from itertools import count
 
 BLANKS_MIN = 1 / 20
 """Of the characters of a text: in one with fewer, whole texts of columns repeat rather than words."""
+CHARS_MIN = 100_000
+"""Of a text with few blanks: in a shorter one the table takes what it saves."""
 CHARS_MAX = 200
 CODES = 256
 UNDEFINED = "\ufffe"
@@ -25,8 +27,11 @@ _REPEATS_MIN = 8
 
 
 def fold(text: str) -> bytes | None:
-    """Return a text in fewer bytes; None when it has too many characters that differ."""
-    counts = Counter(words := _cut(text))
+    """Return a text in fewer bytes; None when that is no gain, or it has too many characters that differ."""
+    has_words = text.count(" ") >= BLANKS_MIN * len(text)
+    if not has_words and len(text) < CHARS_MIN:
+        return None
+    counts = Counter(words := _words(text) if has_words else _texts(text))
     known = set("".join(counts))
     if not 0 < len(known) <= CHARS_MAX or UNDEFINED in known:
         return None
@@ -42,13 +47,21 @@ def fold(text: str) -> bytes | None:
     return _HEAD.pack(len(chars), len(table)) + table + codecs.charmap_encode(folded, "strict", numbers)[0]
 
 
-def _cut(text: str) -> list[str]:
-    """Return a text's words, each with the blank behind it, or where there are few blanks its texts."""
-    cut = next(char for char in map(chr, count(CODES)) if char not in text)
-    if text.count(" ") < BLANKS_MIN * len(text):
-        return text.replace("\x00", f"\x00{cut}").replace("\x03", f"\x03{cut}").split(cut)
-    whole = text.replace(" ", f" {cut}").replace("\x00", f"{cut}\x00{cut}").replace("\x03", f"{cut}\x03{cut}")
-    return whole.split(cut)
+def _words(text: str) -> list[str]:
+    """Return the words, each with the blank behind it, and between them what ends a text or a column."""
+    cut = _unused(text)
+    parts = text.replace(" ", f" {cut}").replace("\x00", f"{cut}\x00{cut}").replace("\x03", f"{cut}\x03{cut}")
+    return parts.split(cut)
+
+
+def _texts(text: str) -> list[str]:
+    """Return the texts of the columns, each with what ends it."""
+    cut = _unused(text)
+    return text.replace("\x00", f"\x00{cut}").replace("\x03", f"\x03{cut}").split(cut)
+
+
+def _unused(text: str) -> str:
+    return next(char for char in map(chr, count(CODES)) if char not in text)
 
 
 def unfold(data: bytes, size_max: int) -> str:
