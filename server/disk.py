@@ -18,6 +18,8 @@ RESERVE_BYTES_MIN = 64 * MEGABYTE
 RESERVE_BYTES_MAX = 1000 * MEGABYTE
 RESERVE_PERCENT_MAX = 10
 """Of a disk so small that RESERVE_BYTES_MIN would be most of it."""
+LOOKED_AT_BYTES = MEGABYTE
+"""Who writes much looks at the room that is left after so many."""
 TEXTS_BYTES_MIN = 16 * MEGABYTE
 """What one submission may need: twice the largest XML, for the spool, the log and the table."""
 

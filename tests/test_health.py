@@ -92,7 +92,7 @@ def test_a_file_that_comes_while_the_disk_fills_up_is_refused_half_way(live, fre
         if next(looked, "full") == "full":
             raise disk.NoRoomError
 
-    monkeypatch.setattr("server.store.blobs.spare_for_texts", spare_for_texts)
+    monkeypatch.setattr("server.store.uploads.spare_for_texts", spare_for_texts)
     assert send(live, household(), {"a.mp4": bytes(5_000_000)}).status_code == 507
     assert list((live.node.settings.data / "tmp").iterdir()) == []
 

@@ -20,7 +20,7 @@ from server.openrosa.parts import (
     read_parts,
 )
 from server.problems import Problem
-from server.store.blobs import MEMORY_BYTES, Upload
+from server.store.uploads import MEMORY_BYTES, Upload
 
 SCOPE = {"headers": [(b"content-type", b"multipart/form-data; boundary=b")]}
 

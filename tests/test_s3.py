@@ -21,9 +21,10 @@ from server.exports.folder import export_form
 from server.exports.options import Options
 from server.permissions import Role
 from server.settings import Settings
-from server.store.blobs import Blobs, BlobStoreError, Upload
+from server.store.blobs import Blobs, BlobStoreError
 from server.store.engine import reading
 from server.store.tables import journal
+from server.store.uploads import Upload
 
 PARTS_BYTES = 11_000_000
 """More than one request holds."""

@@ -11,14 +11,10 @@ from pathlib import Path
 from typing import Protocol
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from server.disk import spare_for_texts
+from server.disk import LOOKED_AT_BYTES, spare_for_texts
 
 LEVEL = 1
 """A third of the time of zlib's default, for a quarter more bytes."""
-
-
-LOOKED_AT_BYTES = 1 << 20
-"""After so many the room on the disk is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,12 @@ from starlette.types import Receive, Scope
 
 from server.openrosa.messages import Message
 from server.problems import Problem
-from server.store.blobs import MEMORY_BYTES, Upload
+from server.store.uploads import Upload
 
 XML_PART = "xml_submission_file"
 INCOMPLETE_PART = "*isIncomplete*"
 FILES_MAX = 300
 """Collect splits a submission after 101 files (OpenRosaServerInstanceUploader)."""
-REQUEST_MEMORY_BYTES = 1 << 20
-"""Of small files, which else wait in memory for the last: fifty tablets send a hundred each."""
 NAME_CHARS_MAX = 255
 MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,100}", re.ASCII)
 UNQUOTED = {"%22": '"', "%0D": " ", "%0A": " "}
@@ -45,10 +43,10 @@ class FilePart:
 
 @dataclass(slots=True)
 class Parts:
-    """What has arrived. xml: None until its part begins. open_media: for a file that may keep so much in memory."""
+    """What has arrived. xml: None until its part begins."""
 
     open_upload: Callable[[], Upload]
-    open_media: Callable[[int], Upload]
+    open_media: Callable[[], Upload]
     xml: Upload | None = None
     files: list[FilePart] = field(default_factory=list)
     target: Upload | None = None
@@ -69,8 +67,7 @@ class Parts:
         if name == XML_PART:
             self.target = self.xml = self.open_upload()
         else:
-            small = sum(part.upload.size for part in self.files if part.upload.size <= MEMORY_BYTES)
-            self.target = self.open_media(min(MEMORY_BYTES, max(0, REQUEST_MEMORY_BYTES - small)))
+            self.target = self.open_media()
             file_name = clean_name(_decoded(segment.filename or "") or name)
             self.files.append(FilePart(file_name, _media_type(segment.content_type or ""), self.target))
 

@@ -30,10 +30,11 @@ from server.permissions import Action, require
 from server.problems import OPENROSA_HEADERS, Headers, Problem, openrosa_response
 from server.receiving import Arrival, Sender, StoredFile
 from server.store import forms
-from server.store.blobs import Blobs, Upload
+from server.store.blobs import Blobs
 from server.store.drafts import FormDraft
 from server.store.engine import reading
 from server.store.troubles import STORE_TROUBLE, Trouble, is_passing
+from server.store.uploads import Upload
 
 PATH = re.compile(
     r"/v1/(?:key/(?P<token>[^/]+)/|test/(?P<test_token>[^/]+)/)?projects/(?P<project>[0-9]{1,9})/"

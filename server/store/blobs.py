@@ -6,23 +6,19 @@ A blob is durable (file and directory fsynced, or acknowledged by S3) before any
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import secrets
 import shutil
-import tempfile
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from server.disk import spare_for_texts
+from server.store.uploads import Upload
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -35,7 +31,6 @@ ADVICE = (
     "Attachments cannot be kept there. Look at CHAPAR_BLOBS (s3://BUCKET/PREFIX), AWS_ENDPOINT, AWS_REGION, "
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
 )
-MEMORY_BYTES = 1 << 16
 UNFINISHED = ".unfinished-"
 UNFINISHED_S_MAX = 3600
 PARTS_MAX = 3
@@ -90,10 +85,9 @@ class Blobs:
         """Return a place to stream an upload into; small ones stay in memory."""
         return Upload(self.scratch)
 
-    def open_media(self, memory_bytes: int = MEMORY_BYTES) -> Upload:
+    def open_media(self) -> Upload:
         """Return the same for a file that is refused when the rest of the disk is kept for texts."""
-        sparing = [self.scratch, *([self._folder] if self._folder else [])]
-        return Upload(self.scratch, sparing, memory_bytes)
+        return Upload(self.scratch, [self.scratch, *([self._folder] if self._folder else [])])
 
     def put(self, content: bytes) -> str:
         """Store the bytes durably; return their SHA-256 as hex."""
@@ -203,64 +197,6 @@ class Blobs:
         with suppress(FileNotFoundError), _told():
             return self._store.head(key)["size"]
         return None
-
-
-class Upload:
-    """Bytes on their way in: in memory first, then hashed as they come, in a file that vanishes by itself.
-
-    sparing: folders on disks that it must not fill up. memory_bytes: how much it may keep in memory.
-    """
-
-    def __init__(self, folder: Path, sparing: Sequence[Path] = (), memory_bytes: int = MEMORY_BYTES) -> None:
-        self._folder = folder
-        self._sparing = sparing
-        self._memory_bytes = memory_bytes
-        self._looked_at = 0
-        self._memory = bytearray()
-        self._file: IO[bytes] | None = None
-        self.size = 0
-
-    def write(self, chunk: bytes | bytearray) -> None:
-        """Add bytes. Raises OSError when the disk is full, NoRoomError when the rest of it is kept for texts."""
-        if self._sparing and self.size >= self._looked_at:
-            spare_for_texts(self._sparing)
-            self._looked_at += CHUNK_BYTES
-        self.size += len(chunk)
-        if self._file is None:
-            self._memory += chunk
-            if self.size <= self._memory_bytes:
-                return
-            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
-            self._hash = hashlib.sha256()
-            chunk, self._memory = self._memory, bytearray()
-        self._file.write(chunk)
-        self._hash.update(chunk)
-
-    @property
-    def sha256(self) -> str:
-        """The digest, as hex, of what was written."""
-        done = self._hash if self._file else hashlib.sha256(self._memory)
-        return done.hexdigest()
-
-    def rewound(self) -> IO[bytes]:
-        """The bytes from the start, as a file."""
-        if self._file is None:
-            return BytesIO(self._memory)
-        self._file.seek(0)
-        return self._file
-
-    def close(self) -> None:
-        """Drop the bytes."""
-        if self._file:
-            self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, _type: type | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _chunks(result: GetResult) -> Generator[bytes]:
