@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from sqlalchemy import Engine
 
@@ -149,7 +149,7 @@ class Helper:
 
     def takes_over(self) -> bool:
         """Whether it is at work, or will be in a moment."""
-        if not self._is_ready and select.select([self._answers], [], [], 0)[0]:
+        if not self._is_ready and _has_come(self._answers, 0):
             self._is_ready = bool(self._answers.readline())
         return self._is_ready or time.monotonic() - self._started < START_S
 
@@ -168,6 +168,13 @@ class Helper:
         self._answers.close()
 
 
+def _has_come(stream: IO[bytes], patience_s: float) -> bool:
+    """Whether something can be read, or the other side is gone. select() takes no number of a file above 1,023."""
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    return bool(poll.poll(patience_s * 1000))
+
+
 def main(orders: BinaryIO) -> None:
     """Project until nothing has waited for a while, or the server is gone."""
     os.nice(NICENESS)
@@ -180,7 +187,7 @@ def main(orders: BinaryIO) -> None:
     trouble = Trouble(log, BEHIND)
     idle_since = time.monotonic()
     while time.monotonic() - idle_since < IDLE_S:
-        if select.select([orders], [], [], GATHER_S)[0]:
+        if _has_come(orders, GATHER_S):
             break
         try:
             before = 0
