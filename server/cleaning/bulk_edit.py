@@ -260,7 +260,7 @@ def folded(text: str) -> str:
 
 
 def _state(one: StoredSubmission, entries: list[stored.StoredEntry]) -> str:
-    state = [one.current_digest, one.version, one.answers, [entry.id for entry in entries]]
+    state = [one.current_digest, one.version, orjson.Fragment(one.answers), [entry.id for entry in entries]]
     return hashlib.sha256(orjson.dumps(state)).hexdigest()[:16]
 
 

@@ -140,7 +140,7 @@ def count_findings(connection: Connection, form: FormKey) -> dict[str, int]:
 
 
 def _rows(
-    form: FormKey, checker: Checker, instance_id: str, version: str, answers: str, stamp: int
+    form: FormKey, checker: Checker, instance_id: str, version: str, answers: bytes | str, stamp: int
 ) -> list[dict[str, Any]]:
     return [
         {

@@ -48,7 +48,7 @@ class StoredSubmission(NamedTuple):
     is_deleted: bool
     files: str
     problems: str
-    answers: str
+    answers: bytes | str
 
 
 def find_submission(
