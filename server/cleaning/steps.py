@@ -14,7 +14,7 @@ from forms.cells import path_of
 from server.cleaning.records import Cleaned, Cleaner, open_cleaner
 from server.exports.layout import Layout
 from server.exports.options import Options, View
-from server.exports.rows import Answers, Reader, Row, reader
+from server.exports.rows import Answers, Reader, Row, as_texts, reader
 from server.exports.scope import open_scope
 from server.exports.variables import Variable, variables
 from server.node import Node
@@ -158,7 +158,7 @@ class _Walk:
         rows: tuple[list[Row], ...] = tuple([] for _ in self.tables)
         cells = self._readers[one.version].read(document, one.instance_id, rows, set())
         rows[0].append(["", *cells, one.instance_id])
-        return rows
+        return tuple(map(as_texts, rows))
 
     def _told(
         self, one: StoredSubmission, merged: Answers, done: Cleaned

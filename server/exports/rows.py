@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby, repeat
+from itertools import chain, groupby, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -48,19 +48,20 @@ class Reader:
     whole: Getter | None = None
 
     def read(self, answers: Answers, key: str, found: Sequence[list[Row]], files: set[str]) -> Row:
-        """Return the cells of this row; append the rows of its repeats to `found`, add file names to `files`."""
+        """Return the cells of this row; append the rows of its repeats to `found`, add file names to `files`.
+
+        Rows still need `as_texts`.
+        """
         if self.whole:  # most rows of most repeats
             try:
-                row = [*self.whole(answers)]
-                "".join(row)
-                return row
-            except (KeyError, TypeError):  # something was not relevant, or stands twice
+                return [*self.whole(answers)]
+            except KeyError:  # something was not relevant
                 pass
         nodes = [answers]
         for around, name, is_rows in self.groups:
             node = nodes[around].get(name)
             nodes.append(node if type(node) is dict else _as_group(node, is_rows))
-        row = []
+        row: Row = []
         for group, names, get_all in self.runs:
             if get_all is None:
                 row += names
@@ -69,10 +70,8 @@ class Reader:
                 row += get_all(nodes[group])
             except KeyError:  # something was not relevant
                 row += map(nodes[group].get, names, BLANKS)
-        try:
-            "".join(row)
-        except TypeError:
-            row = [_as_text(cell) for cell in row]
+        if self.doubles or self.files or self.points:
+            (row,) = as_texts([row])
         for cell, group, name in self.doubles:
             row[cell] = " ".join(filter(None, (row[cell], _as_text(nodes[group].get(name, "")))))
         for place in self.files:
@@ -138,22 +137,36 @@ def _add_columns(
     one.files += [place for place, column in enumerate(columns) if column.is_file]
 
 
+def as_texts(rows: list[Row]) -> list[Row]:
+    """Return rows as `Reader.read` gives them with nothing but texts in their cells."""
+    try:
+        "".join(chain.from_iterable(rows))
+    except TypeError:
+        return [list(map(_as_text, row)) for row in rows]
+    return rows
+
+
 def csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
     """Return the rows, of two cells or more, as CSV: UTF-8, LF, quotes only where needed.
 
     A lone carriage return is quoted too, unlike Central's: Python before 3.13 does so only when lines end in it.
+    Raises TypeError for a cell that is no text.
     """
-    lines = _Lines()
-    quote = csv.writer(lines, lineterminator="\r\n").writerow
-    for row in rows:
-        line = ",".join(row)
+    rows = list(rows)
+    lines = list(map(",".join, rows))
+    content = "\n".join([*lines, ""]).encode()
+    marks = sum(map(len, rows))
+    if len(content) - len(content.translate(None, b',"\r\n')) == marks:  # those between cells and rows
+        return content
+    quoted = _Lines()
+    quote = csv.writer(quoted, lineterminator="\r\n").writerow
+    for row, line in zip(rows, lines, strict=True):
         if line.count(",") == len(row) - 1 and not ('"' in line or "\n" in line or "\r" in line):
-            lines.append(line)
+            quoted.append(line)
         else:
             quote(row)
-            lines[-1] = lines[-1][:-2]
-    lines.append("")
-    return "\n".join(lines).encode()
+            quoted[-1] = quoted[-1][:-2]
+    return "\n".join([*quoted, ""]).encode()
 
 
 class _Lines(list[str]):

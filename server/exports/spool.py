@@ -20,7 +20,7 @@ import orjson
 
 from server.disk import spare_for_texts
 from server.exports.layout import Table
-from server.exports.rows import Row, csv_bytes
+from server.exports.rows import Row, as_texts, csv_bytes
 from server.exports.variables import Kind, Variable
 
 CHUNK_BYTES = 1 << 16
@@ -113,11 +113,16 @@ class Spool:
             ]
             self._fitting.append((kind, places))
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Keep one page. Raises OSError when the disk is full, or its rest is kept for texts."""
+    def add(self, rows: list[Row]) -> None:
+        """Keep one page, as it was read. Raises OSError when the disk is full, or its rest is kept for texts."""
         if not rows:
             return
         spare_for_texts([self._folder])
+        try:
+            content = self._content(rows)
+        except TypeError:  # not yet texts: seldom, so nobody looks before
+            rows = as_texts(rows)
+            content = self._content(rows)
         if self.watches or self._fitting:
             columns = list(zip(*rows, strict=True))
             for place, look in self.watches:
@@ -128,7 +133,7 @@ class Spool:
                     for place in places:
                         self.seen[place].fit(columns[place])
                     places[:] = [place for place in places if self.seen[place].fits]
-        self._size += self._file.write(csv_bytes(rows) if self.is_csv else orjson.dumps(rows) + b"\n")
+        self._size += self._file.write(content)
         self.rows += len(rows)
         if self._size >= CHUNK_BYTES:
             self._hand_over()
@@ -159,6 +164,9 @@ class Spool:
     def close(self) -> None:
         """Let go of the disk; who adds more gets ValueError."""
         self._file.close()
+
+    def _content(self, rows: list[Row]) -> bytes:
+        return csv_bytes(rows) if self.is_csv else orjson.dumps(as_texts(rows)) + b"\n"
 
     def _hand_over(self, *, is_whole: bool = False) -> None:
         self._file.flush()
