@@ -16,8 +16,10 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import IO, BinaryIO
 
+import orjson
 from sqlalchemy import Engine
 
 from server import logs
@@ -144,7 +146,7 @@ class Helper:
         self._orders, self._answers = self._process.stdin, self._process.stdout
         self._is_ready = False
         self._started = time.monotonic()
-        self._orders.write(settings.model_dump_json().encode() + b"\n")  # no argument: it may hold a password
+        self._orders.write(orjson.dumps(settings, default=str) + b"\n")  # no argument: it may hold a password
         self._orders.flush()
 
     def takes_over(self) -> bool:
@@ -178,7 +180,8 @@ def _has_come(stream: IO[bytes], patience_s: float) -> bool:
 def main(orders: BinaryIO) -> None:
     """Project until nothing has waited for a while, or the server is gone."""
     os.nice(NICENESS)
-    settings = Settings.model_validate_json(orders.readline())
+    told = orjson.loads(orders.readline())
+    settings = Settings(**told | {"data": Path(told["data"])})
     logs.to_standard_error(settings.log_level, settings.log_format)
     engine = open_engine(settings.data, settings.database_url)
     schemas = forms.Schemas(Blobs(settings.data, settings.blobs))

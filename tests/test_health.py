@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 
 import pytest
 from conftest import Live, household, send, serving, wait_for
@@ -109,7 +110,7 @@ def test_metrics_are_for_this_machine_and_for_administrators(live, admin, sign_i
 
 @ON_SQLITE
 def test_a_token_for_metrics_is_asked_of_everybody(node: Node, live):
-    node.settings.metrics_token = "scrape-me-1"
+    node.settings = replace(node.settings, metrics_token="scrape-me-1")
     with serving(node) as url:
         answers = [
             live.client.get(f"{url}/metrics", headers={"Authorization": f"Bearer {token}"}).status_code

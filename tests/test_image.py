@@ -11,7 +11,7 @@ from server.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
-SETTINGS = {f"CHAPAR_{name.upper()}" for name in Settings.model_fields}
+SETTINGS = {f"CHAPAR_{name.upper()}" for name in Settings.__dataclass_fields__}
 
 
 def test_the_settings_in_compose_and_dockerfile_exist():

@@ -49,7 +49,7 @@ def store(settings: Settings) -> Iterator[Settings]:
         yield settings
         return
     with pooled(settings.database_url) as (url, _):
-        yield settings.model_copy(update={"database_url": url})
+        yield replace(settings, database_url=url)
 
 
 def test_a_killed_worker_loses_nothing_the_others_serve_and_another_takes_its_place(store):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,10 +33,10 @@ Project = Annotated[int, typer.Option("--project", help="The project's number.")
 
 def settings(data: Path | None, **given: object) -> Settings:
     """Return the settings: flags where given, else the environment, else the defaults."""
-    from server.settings import Settings
+    from server.settings import read_settings
 
     flags = {name: value for name, value in {"data": data, **given}.items() if value is not None}
-    return Settings.model_validate(Settings().model_dump() | flags)
+    return read_settings(os.environ, flags)
 
 
 @contextmanager
@@ -95,7 +96,6 @@ def failures_told() -> Iterator[None]:
 
 def explain(error: Exception) -> str | None:
     """Return the sentence for a failure that a person can mend, None for a mistake of ours."""
-    from pydantic import ValidationError
     from sqlalchemy.exc import OperationalError
 
     from forms.errors import FormError
@@ -104,16 +104,13 @@ def explain(error: Exception) -> str | None:
     from server.problems import Problem
     from server.relay.bundle_files import BundleError
     from server.relay.session import RelayError
-    from server.settings import Settings
+    from server.settings import SettingsError
     from server.store.copying import CopyDiffersError, StoreNotEmptyError
     from server.store.identity import StoreMovedError
     from server.workers import WorkerFailedError
 
     if isinstance(error, OperationalError):
         return f"the database cannot be used: {error.orig}"
-    if isinstance(error, ValidationError) and error.title == Settings.__name__:
-        told_each = (f"CHAPAR_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors())
-        return "; ".join(told_each)  # without the value, which may be a secret
     told = (
         FormError
         | Problem
@@ -123,6 +120,7 @@ def explain(error: Exception) -> str | None:
         | DataDirectoryInUseError
         | OSError
         | RelayError
+        | SettingsError
     )
     if isinstance(error, told | StoreMovedError | StoreNotEmptyError | WorkerFailedError):
         return str(error)

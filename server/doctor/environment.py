@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from server.doctor.findings import Check, Finding
-from server.settings import Settings
+from server.settings import PREFIX, Settings
 
-PREFIX = "CHAPAR_"
 OURS = frozenset({"CHAPAR_SOAK", "CHAPAR_TEST_DATABASE_URL"})
 """Of the tests."""
 
@@ -22,7 +21,7 @@ def check_settings(settings: Settings, environment: Mapping[str, str]) -> Iterat
 
 
 def _settings(check: Check, settings: Settings, environment: Mapping[str, str]) -> Iterator[Finding]:
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__}
     for name in sorted(environment.keys() - known - OURS):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             meant = "".join(difflib.get_close_matches(name.upper(), known, 1))
