@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from xml.etree import ElementTree
 
 from lxml import etree
 
@@ -56,7 +57,7 @@ class DocumentReader:
         """Return what an instance says. Raises InstanceError when the bytes are no instance."""
         problems: list[Problem] = []
         files: list[str] = []
-        document = _read(xml.parse(data), "", self._top, problems, files, 0)
+        document = _read(xml.parse_usual(data), "", self._top, problems, files, 0)
         document.pop("@id", None)
         document.pop("@version", None)
         return ReadDocument(document, problems, frozenset(files))
@@ -66,7 +67,12 @@ NOWHERE = Spot()
 
 
 def _read(
-    element: etree._Element, path: str, spot: Spot, problems: list[Problem], files: list[str], depth: int
+    element: ElementTree.Element | etree._Element,
+    path: str,
+    spot: Spot,
+    problems: list[Problem],
+    files: list[str],
+    depth: int,
 ) -> Document:
     if depth > DEPTH_MAX:
         raise InstanceError(Fault(f"Groups are nested deeper than {DEPTH_MAX}.", "Flatten the form."))
@@ -81,11 +87,10 @@ def _read(
             node = _read(child, f"{path}/{name}", found, problems, files, depth + 1)
         else:
             node = child.text or ""
-            if node and (found.check or found.is_file):
-                if found.is_file:
-                    files.append(node.strip())
-                elif found.check and (wrong := found.check(node)):
-                    problems.append(Problem(f"{path}/{name}", wrong))
+            if found.check and node and (wrong := found.check(node)):
+                problems.append(Problem(f"{path}/{name}", wrong))
+            elif found.is_file and node:
+                files.append(node.strip())
         if found.is_repeat:
             document.setdefault(name, []).append(node)
         elif name not in document:

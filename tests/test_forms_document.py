@@ -39,7 +39,10 @@ def test_filled_forms_read_the_same(sheet):
 
 FORM = compile_form(HOUSEHOLD.encode(), "household.md").schema
 TEXTS = st.sampled_from(
-    ["", " ", "5", "-5", "5.5", "yes", "food water", "moon", "1 2", "2026-01-01T10:00:00Z", "a.jpg"]
+    [
+        *("", " ", "5", "-5", "5.5", "yes", "food water", "moon", "1 2", "2026-01-01T10:00:00Z", "a.jpg"),
+        *("4<!-- 2 -->2", "4<?p 2?>2", "<![CDATA[<5>]]>", "&lt;5&#10;&amp;", "\r\n5\r"),
+    ]
 )
 NAMES = st.sampled_from(
     ["head", "size", "consent", "needs", "place", "seen", "shelter", "member", "m_age", "strange"]
@@ -51,7 +54,7 @@ def elements(children):
         lambda name, inner, attribute: f"<{name}{attribute}>{inner}</{name}>",
         NAMES,
         st.lists(children, max_size=4).map("".join),
-        st.sampled_from(["", ' a="1"']),
+        st.sampled_from(["", ' a="1"', ' b=" &quot;\n2"', ' xmlns="urn:x"', ' xmlns:x="urn:x" x:a="3"']),
     )
 
 
