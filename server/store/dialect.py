@@ -11,17 +11,13 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import sqlite
 
 Rows = Sequence[Mapping[str, Any]]
 
 
 def insert_ignore(connection: Connection, table: Table, rows: Rows) -> None:
     """Insert the rows whose key is not there yet. All name the same columns."""
-    if rows and connection.dialect.name == "postgresql":
-        _write_arrays(connection, table, rows, "ON CONFLICT DO NOTHING")
-    elif rows:
-        connection.execute(_insert_ignore(table), rows)
+    _write(connection, table, rows, "ON CONFLICT DO NOTHING")
 
 
 def insert_earliest(connection: Connection, table: Table, rows: Rows) -> None:
@@ -36,10 +32,7 @@ def upsert_latest(connection: Connection, table: Table, rows: Rows) -> None:
 
 def upsert(connection: Connection, table: Table, rows: Rows) -> None:
     """Insert whole rows (every column named), each key once, replacing those with the same primary key."""
-    if rows and connection.dialect.name == "postgresql":
-        _write_arrays(connection, table, rows, _replace(table))
-    elif rows:
-        connection.execute(_upsert(table), rows)
+    _write(connection, table, rows, _replace(table))
 
 
 def _upsert_where(connection: Connection, table: Table, rows: Rows, stamp: str) -> None:
@@ -47,22 +40,31 @@ def _upsert_where(connection: Connection, table: Table, rows: Rows, stamp: str) 
     keys = table.primary_key.columns.keys()
     ordered = sorted(rows, key=lambda row: row["stamp"], reverse=stamp == "<")
     chosen = list({tuple(row[name] for name in keys): row for row in ordered}.values())
-    if rows and connection.dialect.name == "postgresql":
-        where = f" WHERE excluded.stamp {stamp} {table.name}.stamp"
-        _write_arrays(connection, table, chosen, _replace(table) + where)
-    elif rows:
-        connection.execute(_upsert(table, stamp), chosen)
+    where = f" WHERE excluded.stamp {stamp} {table.name}.stamp"
+    _write(connection, table, chosen, _replace(table) + where)
 
 
-def _write_arrays(connection: Connection, table: Table, rows: Rows, on_conflict: str) -> None:
+def _write(connection: Connection, table: Table, rows: Rows, on_conflict: str) -> None:
+    """Insert rows by the driver's own means: SQLAlchemy's take longer for a row than the database does."""
+    if not rows:
+        return
     names = tuple(rows[0])
-    values = tuple([_plain(row[name]) for row in rows] for name in names)
-    connection.exec_driver_sql(_insert_arrays(table, names) + on_conflict, values)
+    if connection.dialect.name == "postgresql":
+        columns = tuple([_plain(row[name]) for row in rows] for name in names)
+        connection.exec_driver_sql(_insert_arrays(table, names) + on_conflict, columns)
+    else:
+        connection.exec_driver_sql(_insert_named(table, names) + on_conflict, list(map(dict, rows)))
 
 
 def _plain(value: Any) -> Any:
     """A list holds values of one type, and an enumeration is another than its text."""
     return value.value if isinstance(value, Enum) else value
+
+
+@cache
+def _insert_named(table: Table, names: tuple[str, ...]) -> str:
+    places = ", ".join(f":{name}" for name in names)
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places}) "  # noqa: S608
 
 
 @cache
@@ -80,17 +82,3 @@ def _replace(table: Table) -> str:
     keys = table.primary_key.columns.keys()
     changed = (f"{name} = excluded.{name}" for name in table.c.keys() if name not in keys)  # noqa: SIM118
     return f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(changed)}"
-
-
-@cache
-def _insert_ignore(table: Table) -> Any:
-    return sqlite.insert(table).on_conflict_do_nothing()
-
-
-@cache
-def _upsert(table: Table, stamp: str = "") -> Any:
-    statement = sqlite.insert(table)
-    keys = table.primary_key.columns.keys()
-    changed = {name: statement.excluded[name] for name in table.c.keys() if name not in keys}  # noqa: SIM118
-    where = statement.excluded.stamp.op(stamp)(table.c.stamp) if stamp else None
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
