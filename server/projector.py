@@ -22,7 +22,7 @@ from typing import IO, BinaryIO
 import orjson
 from sqlalchemy import Engine
 
-from server import logs
+from server import garbage, logs
 from server.projection import join, lag, step
 from server.settings import Settings
 from server.store import forms
@@ -185,6 +185,7 @@ def main(orders: BinaryIO) -> None:
     logs.to_standard_error(settings.log_level, settings.log_format)
     engine = open_engine(settings.data, settings.database_url)
     schemas = forms.Schemas(Blobs(settings.data, settings.blobs))
+    garbage.search_seldom()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     trouble = Trouble(log, BEHIND)

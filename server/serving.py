@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 import sys
 from collections.abc import Callable
 
 import uvicorn
 
+from server import garbage
 from server.app import Application
 from server.connections import patient
 from server.node import Node
 
 KEEP_ALIVE_S = 30
 """Longer than clients leave a connection unused: one that is closed just when it is used again fails a post."""
-GARBAGE_MIN = 10_000
-"""So many objects more than before are looked through for circles; 700 are those of five requests."""
 SWITCH_S = 0.001
 """How long the event loop may keep Python to itself while the writer, who makes everybody wait, asks for it."""
 GRACE_S = 30
@@ -30,9 +28,7 @@ def run_server(node: Node, listener: socket.socket, started: Callable[[], object
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                gc.collect()
-                gc.set_threshold(GARBAGE_MIN)
-                gc.freeze()  # what is loaded stays: it need not be looked through again and again
+                garbage.search_seldom()
                 started()
 
     sys.setswitchinterval(SWITCH_S)
