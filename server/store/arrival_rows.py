@@ -94,13 +94,15 @@ class Files:
         return self.of_instance.get(one.instance_id, {}) | self.of_revision.get(one.digest, {})
 
 
-def single(only: NewRevision, files: Files, said: Collection[Review]) -> tuple[str, dict[str, Any]]:
+def single(
+    only: NewRevision, members: Members, files: Files, said: Collection[Review]
+) -> tuple[str, dict[str, Any]]:
     """The submission of one revision: its own answers, without a look at the cells."""
     past = only.revision
     missing = past.deprecated_id if past.deprecated_id != past.instance_id else None
     root = missing or past.instance_id
     shown = {name: sha256 for name, sha256 in files.of(past).items() if name in only.media}
-    return root, _about([only.row]) | {
+    return root, _about(list(members.values())) | {
         "instance_id": root,
         "current_id": past.instance_id,
         "current_digest": past.digest,

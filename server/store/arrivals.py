@@ -156,7 +156,9 @@ def _changes_of_form(
         roots |= arrived.names
     rows: dict[str, Mapping[str, Any]] = {**stored, **{digest: one.row for digest, one in fresh.items()}}
     files = _files(connection, form, {row["instance_id"] for row in rows.values()}, arrived.files)
-    known_revisions = [revision_of(row) for row in rows.values()]
+    known_revisions = [
+        fresh[digest].revision if digest in fresh else revision_of(row) for digest, row in rows.items()
+    ]
     heard = _reviews(connection, form, known_revisions, arrived.reviews)
     inserts, moved, upserts, contests, waiting = [], [], [], [], []
     contested, before = set(), set(roots)
@@ -173,7 +175,7 @@ def _changes_of_form(
         said = {said for one in group for name in _names(one) for said in heard.get(name, ())}
         row: dict[str, Any] | None = None
         if len(group) == 1 and group[0].kind is RevisionKind.EDIT:
-            root, row = arrival_rows.single(read(group[0].digest), files, said)
+            root, row = arrival_rows.single(read(group[0].digest), members, files, said)
         elif position is not None and len(group) > AT_ONCE_MAX:
             root = history(group).instance_id
             old = {str(stored[digest]["root_id"]) for digest in members if digest in stored}

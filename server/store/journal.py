@@ -241,6 +241,7 @@ def read_entries(connection: Connection, positions: Sequence[int]) -> dict[int, 
 
 
 def _records(connection: Connection, query: Select[Any]) -> list[Record]:
+    unpack = bodies.unpacker(connection)
     return [
         Record(
             row.position,
@@ -249,7 +250,7 @@ def _records(connection: Connection, query: Select[Any]) -> list[Record]:
             Kind(row.kind),
             row.project_id,
             row.detail or b"",
-            bodies.unpack(connection, row.codec, row.body),
+            unpack(row.codec, row.body),
         )
         for row in connection.execute(query).all()
     ]
@@ -278,13 +279,13 @@ def _within(connection: Connection, position: int, limit: int, bytes_max: int) -
 def read_bodies(connection: Connection, positions: Iterable[int]) -> dict[int, bytes]:
     """Return the bodies at these positions, by position; b"" where erased."""
     found: dict[int, bytes] = {}
-    wanted = list(positions)
+    wanted, unpack = list(positions), bodies.unpacker(connection)
     for start in range(0, len(wanted), KEYS_PER_QUERY):
         some = wanted[start : start + KEYS_PER_QUERY]
         rows = connection.execute(
             select(journal.c.position, journal.c.codec, journal.c.body).where(journal.c.position.in_(some))
         ).all()
-        found.update({row.position: bodies.unpack(connection, row.codec, row.body) for row in rows})
+        found.update({row.position: unpack(row.codec, row.body) for row in rows})
     return found
 
 
