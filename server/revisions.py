@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from forms.document import ReadDocument
+from forms.duplicate_key import duplicate_key
 from forms.entities import read_actions
 from forms.errors import InstanceError
 from forms.schema import FormSchema
@@ -68,6 +69,7 @@ def _read_edit(
     if len(read.problems) > PROBLEMS_MAX:
         problems.append({"path": "", "message": f"and {len(read.problems) - PROBLEMS_MAX} more"})
     encrypted = read.document.get("@encrypted") == "yes"
+    is_read = bool(read.document) and not encrypted
     return NewRevision(
         record=record,
         detail=detail,
@@ -77,7 +79,8 @@ def _read_edit(
             deprecated_id=detail["deprecated_id"] or None,
             stamp=record.stamp,
         ),
-        read=None if encrypted or not read.document else (read.document, schema),
+        schema=schema if is_read else None,
+        duplicate_key=duplicate_key(read.document, schema) if is_read else None,
         answers=orjson.dumps(read.document).decode(),
         problems=orjson.dumps(problems).decode(),
         media=read.files,

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from forms import instance
-from forms.document import Document
 from forms.duplicate_key import duplicate_key
 from forms.instance import Tree
 from forms.schema import FormSchema
@@ -29,15 +28,16 @@ Members = Mapping[str, Mapping[str, Any]]
 class NewRevision:
     """A revision just read from its entry.
 
-    answers, problems: JSON. media: the file names that the answers mention. read: the answers as a document, and the
-    schema they were read with; None when nobody here can read them, and for decisions. cells: JSON of what a decision
-    gives. entity_writes: rows of that table.
+    answers, problems: JSON. media: the file names that the answers mention. schema: what the answers were read with;
+    None when nobody here can read them, and for decisions. duplicate_key: see `submission`. cells: JSON of what a
+    decision gives. entity_writes: rows of that table.
     """
 
     record: Record
     detail: Mapping[str, Any]
     revision: Revision
-    read: tuple[Document, FormSchema] | None = None
+    schema: FormSchema | None = None
+    duplicate_key: str | None = None
     answers: str = "{}"
     problems: str = "[]"
     media: frozenset[str] = frozenset()
@@ -48,7 +48,7 @@ class NewRevision:
     @property
     def tree(self) -> Tree | None:
         """The typed answers; made anew each time, as most revisions never need them."""
-        return instance.from_json(*self.read) if self.read else None
+        return instance.from_json(orjson.loads(self.answers), self.schema) if self.schema else None
 
     @property
     def form(self) -> FormKey:
@@ -113,7 +113,7 @@ def single(
         "attachments_expected": len(only.media),
         "attachments_present": len(shown),
         "review_state": review_state(said, history([past]), 1, 0) if said else None,
-        "duplicate_key": duplicate_key(*only.read) if only.read else None,
+        "duplicate_key": only.duplicate_key,
         "encrypted": only.encrypted,
         "is_merged": False,
         "is_joined": False,
