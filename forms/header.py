@@ -11,8 +11,8 @@ from forms import xml
 from forms.errors import Fault, InstanceError
 
 ID_CHARS_MAX = 255
-GLANCE_TAGS_MAX = 512
-"""With so few opening brackets nothing is nested deeper than `xml.parse` takes (libxml2: 256)."""
+GLANCE_ENDS_MAX = 255
+"""With so few end tags nothing is nested deeper than `xml.parse` takes (libxml2: 256): all but the innermost have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ def _glance(data: bytes) -> tuple[str, dict[str, str], dict[str, str]] | None:
     what is not well-formed): `xml.parse` has to say what it is.
     """
     meta = _meta(data)
-    if not meta or data.count(b"<") > GLANCE_TAGS_MAX or not xml.is_utf8(data):
+    is_small = len(data) <= xml.USUAL_BYTES_MAX and data.count(b"</") <= GLANCE_ENDS_MAX
+    if not meta or not is_small or not xml.is_utf8(data):
         return None
     root: list[tuple[str, dict[str, str]]] = []
     whole = expat.ParserCreate(namespace_separator=" ")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forms import header, xml
+from forms import xml
 from forms.errors import InstanceError
 from forms.header import Header, header_of, read_header
 
@@ -95,6 +95,7 @@ def test_a_glance_says_what_the_tree_says(edits):
         (b"</orx:meta>", b"</orx:meta><other/>"),
         (b"<r>", b"<x>" * 200 + b"</x>" * 200 + b"<r>"),
         (b"<r>", b"<x>" * 300 + b"</x>" * 300 + b"<r>"),
+        (b"<r>", b"<x/>" * (xml.ELEMENTS_MAX + 1) + b"<r>"),
         (b'id="f"', b""),
         (b'id="f"', b'xmlns="urn:f"'),
     ],
@@ -105,7 +106,13 @@ def test_a_glance_says_what_the_tree_says_of_what_is_unusual(old, new):
     assert said_by(read_header, data) == said_by(lambda data: header_of(xml.parse(data)), data)
 
 
-@pytest.mark.parametrize("size", [1, header.GLANCE_TAGS_MAX])
+@pytest.mark.parametrize("depth", range(240, 260))
+def test_a_glance_refuses_what_is_nested_as_deep_as_a_tree_may_not_be(depth):
+    data = re.sub(rb"<!--.*?-->", b"", USUAL).replace(b"<s/>", b"<x>" * depth + b"<x/>" + b"</x>" * depth)
+    assert said_by(read_header, data) == said_by(lambda data: header_of(xml.parse(data)), data)
+
+
+@pytest.mark.parametrize("size", [1, xml.USUAL_BYTES_MAX // 4])
 def test_long_instances_and_short_ones_have_the_same_header(size):
     data = USUAL.replace(b"<s/>", b"<s/>" * size)
     assert read_header(data) == Header("f", "1", "uuid:1", "uuid:0")
