@@ -9,7 +9,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 from sqlalchemy import Connection, select
 from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
@@ -34,9 +34,10 @@ def pack(connection: Connection, wanted: Sequence[tuple[int, str, bytes]]) -> li
     """
     found: list[Packed] = [(None, body) for _, _, body in wanted]
     by_number: dict[int, list[int]] = {}
+    newest = cache(partial(newest_dictionary, connection))
     for index, (project_id, form_id, body) in enumerate(wanted):
         if len(body) >= SMALL_BYTES:
-            number = newest_dictionary(connection, project_id, form_id) if form_id else NO_DICTIONARY
+            number = newest(project_id, form_id) if form_id else NO_DICTIONARY
             by_number.setdefault(number, []).append(index)
     for number, indexes in by_number.items():
         whole: list[bytes | bytearray | memoryview] = [wanted[index][2] for index in indexes]
