@@ -12,7 +12,7 @@ from server.evolution import Consent
 from server.exports.archive import download_zip
 from server.exports.folder import Export, export_form
 from server.exports.making import make
-from server.exports.options import Format, Options
+from server.exports.options import CENTRAL, Format, Options
 from server.node import Node
 from server.publishing import publish
 from server.receiving import Sender, StoredFile
@@ -131,17 +131,19 @@ def zipped_with(node: Node, form: str, options: Options, *, documents: bool = Fa
 
 
 def exported(node: Node, form: str, out: Path, *, personal: bool = False, media: bool = False) -> Export:
-    return export_form(node, setup.PROJECT_ID, form, out, Options(personal=personal), media=media)
+    return export_form(node, setup.PROJECT_ID, form, out, replace(CENTRAL, personal=personal), media=media)
 
 
 def zipped(node: Node, form: str, *, personal: bool = False, media: bool = True) -> bytes:
-    chunks = download_zip(node, setup.PROJECT_ID, form, Options(personal=personal), media=media).chunks
+    chunks = download_zip(
+        node, setup.PROJECT_ID, form, replace(CENTRAL, personal=personal), media=media
+    ).chunks
     assert chunks is not None
     return b"".join(chunks)
 
 
 def tag(node: Node, form: str, *, personal: bool = False) -> str:
-    download = download_zip(node, setup.PROJECT_ID, form, Options(personal=personal), media=True)
+    download = download_zip(node, setup.PROJECT_ID, form, replace(CENTRAL, personal=personal), media=True)
     assert download.chunks is not None
     assert b"".join(download.chunks)
     return download.etag

@@ -6,12 +6,13 @@ import csv
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 from server.cleaning.scripts import Script, write_script
 from server.cleaning.steps import read_steps
 from server.exports.folder import export_form
-from server.exports.options import Options, View
+from server.exports.options import CENTRAL, View
 from server.node import Node
 from server.store.submissions import FormKey
 
@@ -26,7 +27,7 @@ STATEMENT = re.compile(
 def export_both(node: Node, form: FormKey, folder: Path) -> None:
     """Write the merged tables into `raw`, the clean ones into `wanted`."""
     for name, view in (("raw", View.MERGED), ("wanted", View.CLEAN)):
-        export_form(node, *form, folder / name, Options(view=view, personal=True))
+        export_form(node, *form, folder / name, replace(CENTRAL, view=view, personal=True))
 
 
 def script_of(node: Node, form: FormKey, script: Script) -> str:

@@ -25,6 +25,8 @@ from exporting import (
     xml,
     zipped,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server import setup
 from server.exports import archive
@@ -32,7 +34,7 @@ from server.exports.archive import download_zip
 from server.exports.folder import ExportedFile
 from server.exports.names import own_name, own_names, safe_name
 from server.exports.options import Options
-from server.exports.rows import csv_bytes
+from server.exports.rows import csv_bytes, csv_columns
 from server.node import Node, open_node
 from server.problems import Problem
 from server.settings import Settings
@@ -339,3 +341,13 @@ def test_memory_does_not_grow_with_the_number_of_submissions(
 def test_csv_quotes_what_needs_it_and_nothing_else() -> None:
     rows = [["a", "", "5", ""], ["b c", "d,e", 'f"g', "h\ri"], ["'", "\r\n", "\n", "ی"]]
     assert csv_bytes(rows).decode() == ('a,,5,\nb c,"d,e","f""g","h\ri"\n\',"\r\n","\n",ی\n')
+
+
+@given(st.data(), st.integers(3, 6))
+def test_columns_are_taken_out_of_csv_whatever_the_cells_hold(data: st.DataObject, width: int) -> None:
+    cell = st.text(st.sampled_from('a,"\r\nی '), max_size=4)
+    rows = data.draw(st.lists(st.lists(cell, min_size=width, max_size=width), max_size=4))
+    places = sorted(data.draw(st.sets(st.integers(0, width - 1), min_size=2)))
+    assert csv_columns(csv_bytes(rows), width, places) == csv_bytes(
+        [row[place] for place in places] for row in rows
+    )

@@ -134,6 +134,14 @@ def test_the_manifest_of_a_file_for_others_says_what_to_drop_to_come_below_the_l
     assert asked["steps"][0]["globalRisk"] == 0.25
 
 
+def test_a_question_that_nobody_answered_tells_nobody_apart(node: Node) -> None:
+    publish_sheet(node, FORM.replace("| | shared | 1 |", "| | blank | 1 |"))
+    store(node, *(xml("blank", number, "<age>4</age>") for number in range(4)))
+    told = json.loads(zipped_with(node, "blank", Options(keys="age,size"), documents=True)["manifest.json"])
+    assert told["risk"]["steps"][0]["globalRisk"] == 0.25
+    assert "size" in told["tables"][0]["unanswered"]
+
+
 def test_what_makes_no_sense_is_refused(node: Node) -> None:
     with pytest.raises(Problem, match="no question head"):
         exported(node, recipient="A", keys="head")

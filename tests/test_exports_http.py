@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -13,11 +14,13 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
+import pandas as pd
 import pytest
 from conftest import Live, household, send, wait_for
 from exporting import (
     FAMILY,
     FAMILY_ONE,
+    TEXTS,
     entries,
     publish_sheet,
     store,
@@ -70,6 +73,27 @@ def test_the_single_table_is_the_one_in_the_zip(client: TestClient, node: Node) 
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.content == entries(zipped(node, "family"))["family.csv"]
     assert answer.content == b"".join(download_table(node, 1, "family").chunks or ())
+
+
+@pytest.mark.parametrize(
+    ("address", "asked", "is_there"),
+    [
+        ("submissions.csv", "", True),
+        ("submissions.csv", "?emptyColumns=false", False),
+        ("submissions.parquet.zip", "", False),
+        ("submissions.parquet.zip", "?emptyColumns=true", True),
+    ],
+)
+def test_only_central_s_addresses_give_empty_columns_unasked(
+    client: TestClient, node: Node, address: str, asked: str, is_there: bool
+) -> None:
+    publish_sheet(node, TEXTS.replace("Words |", "Words |\n| | text | more | More |"))
+    store(node, xml("texts", 1, "<words>here</words><more/>"))
+    answer = client.get(f"/v1/projects/1/forms/texts/{address}{asked}")
+    content = io.BytesIO(entries(answer.content)["texts.parquet"] if "zip" in address else answer.content)
+    read = pd.read_parquet(content) if "zip" in address else pd.read_csv(content)
+    assert read["words"].tolist() == ["here"]
+    assert ("more" in read) == is_there
 
 
 def test_what_the_caller_has_is_not_sent_again(client: TestClient) -> None:

@@ -78,18 +78,18 @@ def test_only_the_newest_version_s_fields_come_when_deleted_ones_are_not_wanted(
     publish_sheet(node, GROWN.format("| | text | old | O |\n| | text | both | B |\n", 1))
     publish_sheet(node, GROWN.format("| | text | both | B |\n| | text | new | N |\n", 2))
     store(node, xml("grown", 1, "<old>o</old><both>b</both>"))
-    read = table(zipped_with(node, "grown", Options(deleted_fields=False)), "grown.csv")
+    read = table(zipped_with(node, "grown", Options(deleted_fields=False, empty_columns=True)), "grown.csv")
     assert list(read)[1:4] == ["both", "new", "meta-instanceID"]
     assert "old" not in read
 
 
-def test_questions_that_nobody_answered_are_left_out_on_request(node: Node) -> None:
+def test_questions_that_nobody_answered_are_left_out_unless_asked_for(node: Node) -> None:
     publish_sheet(node, FAMILY)
     store(node, xml("family", 1, "<needs>food</needs><home><place>1 2</place></home>"))
-    files = zipped_with(node, "family", Options(empty_columns=False))
+    files = zipped_with(node, "family", Options())
     asked = ["home-place-Latitude", "home-place-Longitude", "needs", "meta-instanceID"]
     assert list(table(files, "family.csv")) == ["SubmissionDate", *asked, *ROOT_AFTER]
-    assert files["family-child.csv"] == b"PARENT_KEY,KEY\n"
+    assert len(table(files, "family-child.csv").columns) > 2, "a table without rows says what it would hold"
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,10 @@ def labelled(node: Node) -> Node:
 
 
 def test_labels_stand_for_names_in_titles_and_answers(labelled: Node) -> None:
-    read = table(zipped_with(labelled, "labelled", Options(labels="fa", split=True)), "labelled.csv")
+    read = table(
+        zipped_with(labelled, "labelled", Options(labels="fa", split=True, empty_columns=True)),
+        "labelled.csv",
+    )
     assert read["رضایت"].tolist() == ["بله", "maybe"]
     assert read["نیازها"].tolist() == ["آب; غذا; other", ""]
     assert read["نیازها: آب"].tolist() == ["1", "0"]
@@ -233,7 +236,7 @@ def test_dates_stand_in_the_solar_hijri_calendar_beside_the_others(labelled: Nod
 
 
 def test_hxl_tags_stand_under_the_titles(labelled: Node, tmp_path: Path) -> None:
-    read = table(zipped_with(labelled, "labelled", Options(hxl=True)), "labelled.csv")
+    read = table(zipped_with(labelled, "labelled", Options(hxl=True, empty_columns=True)), "labelled.csv")
     tags = dict(zip(read, read.iloc[0], strict=True))
     assert tags["shift_date"] == "#date+reported"
     assert tags["n_f_0_4"] == "#affected+f+infants+age0_4"

@@ -25,7 +25,7 @@ from server.app import Application
 from server.auth import hash_password
 from server.evolution import Consent, compare_versions, read_stored
 from server.exports.archive import download_zip
-from server.exports.options import Options
+from server.exports.options import CENTRAL
 from server.node import Node, open_node
 from server.permissions import Role
 from server.problems import Problem
@@ -73,7 +73,7 @@ def send(node: Node, number: int, version: int | str, content: str, device: str 
 
 
 def tables(node: Node, *, personal: bool = True) -> dict[str, pd.DataFrame]:
-    chunks = download_zip(node, 1, "f", Options(personal=personal), media=False).chunks
+    chunks = download_zip(node, 1, "f", replace(CENTRAL, personal=personal), media=False).chunks
     assert chunks is not None
     with zipfile.ZipFile(io.BytesIO(b"".join(chunks))) as opened:
         return {

@@ -33,6 +33,7 @@ def _with_plus(moment: str) -> str:
 
 AsOf = Annotated[str, Query(alias="asOf", max_length=64), AfterValidator(_with_plus)]
 Filter = Annotated[str, Query(alias="$filter")]
+EmptyColumns = Annotated[bool | None, Query(alias="emptyColumns")]
 ExportId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 ENDINGS = {
     wanted.value if wanted.is_one_file else f"{wanted.value}.zip": wanted
@@ -55,7 +56,7 @@ def read_options(
     split: Annotated[bool, Query(alias="splitSelectMultiples")] = False,
     group_paths: Annotated[bool, Query(alias="groupPaths")] = True,
     deleted_fields: Annotated[bool, Query(alias="deletedFields")] = True,
-    empty_columns: Annotated[bool, Query(alias="emptyColumns")] = True,
+    empty_columns: EmptyColumns = None,
     labels: Annotated[str, Query(max_length=255)] = "",
     profile: Profile = Profile.ODK,
     hxl: bool = False,
@@ -73,7 +74,7 @@ def read_options(
         split=split,
         group_paths=group_paths,
         deleted_fields=deleted_fields,
-        empty_columns=empty_columns,
+        empty_columns=bool(empty_columns),
         labels=labels,
         profile=profile,
         hxl=hxl,
@@ -87,6 +88,14 @@ def read_options(
 OptionsDep = Annotated[Options, Depends(read_options)]
 
 
+def central_options(options: OptionsDep, empty_columns: EmptyColumns = None) -> Options:
+    """Return what the query asks for at an address of ODK Central's, which leaves no question out by itself."""
+    return replace(options, empty_columns=empty_columns is not False)
+
+
+CentralOptionsDep = Annotated[Options, Depends(central_options)]
+
+
 @router.get("/submissions.csv.zip")
 def export_zip(
     request: Request,
@@ -94,7 +103,7 @@ def export_zip(
     actor: ActorDep,
     project_id: int,
     form_id: str,
-    options: OptionsDep,
+    options: CentralOptionsDep,
     attachments: bool = True,
     manifest: bool = False,
 ) -> Response:
@@ -113,7 +122,12 @@ def export_zip(
 
 @router.get("/submissions.csv")
 def export_table(
-    request: Request, node: NodeDep, actor: ActorDep, project_id: int, form_id: str, options: OptionsDep
+    request: Request,
+    node: NodeDep,
+    actor: ActorDep,
+    project_id: int,
+    form_id: str,
+    options: CentralOptionsDep,
 ) -> Response:
     """Export the form's own table as CSV, without its repeats; only administrators get personal fields."""
     _admit(node, actor, project_id, personal=options.personal)

@@ -41,7 +41,7 @@ def export(
     ] = True,
     empty_columns: Annotated[
         bool, typer.Option("--empty-columns/--no-empty-columns", help="Also questions that nobody answered.")
-    ] = True,
+    ] = False,
     labels: Annotated[
         str, typer.Option("--labels", help="Labels instead of names, in this language: fa.")
     ] = "",

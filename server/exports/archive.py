@@ -20,7 +20,7 @@ from server.exports.frames import is_kept_as_csv
 from server.exports.gathering import Gathered, prepare, read
 from server.exports.limit import one_of_few
 from server.exports.making import etag_of
-from server.exports.options import PLAIN, Options
+from server.exports.options import CENTRAL, Options
 from server.exports.past import seen_by
 from server.exports.scope import open_scope
 from server.exports.sinks import ZipSink
@@ -50,7 +50,7 @@ def download_zip(
     node: Node,
     project_id: int,
     form_id: str,
-    options: Options = PLAIN,
+    options: Options = CENTRAL,
     *,
     media: bool = True,
     documents: bool = False,
@@ -69,7 +69,7 @@ def download_zip(
 
 
 def download_table(
-    node: Node, project_id: int, form_id: str, options: Options = PLAIN, *, known: Iterable[str] = ()
+    node: Node, project_id: int, form_id: str, options: Options = CENTRAL, *, known: Iterable[str] = ()
 ) -> Download:
     """Return a form's own table, without its repeats, as CSV; see `download_zip`."""
     return _download(node, project_id, form_id, options, ["csv"], False, known, _table_chunks)
@@ -120,7 +120,7 @@ def _download(
             work = (connection, found, transaction.pop_all(), whole)
             threading.Thread(target=_read, args=work, name="export", daemon=True).start()
         # rows that are shaped by what stands in others come when all were read; a filter's faults are answers
-        is_sent_meanwhile = is_kept_as_csv(options) and not options.filter
+        is_sent_meanwhile = is_kept_as_csv(options) and options.empty_columns and not options.filter
         with suppress(TimeoutError):
             whole.result(PATIENCE_S if is_sent_meanwhile else None)
         if not whole.done():

@@ -76,7 +76,8 @@ def public_flows(node: Node, project_id: int, form_id: str, options: Options) ->
         seen_by(node, project_id, form_id, options) as seen,
         reading(seen.engine) as connection,
     ):
-        rows_wanted = replace(options, format=Format.SQLITE)  # plain CSV would be kept as bytes
+        # plain CSV would be kept as bytes
+        rows_wanted = replace(options, format=Format.SQLITE, empty_columns=True)
         scope = open_scope(connection, seen, project_id, form_id, rows_wanted, now=node)
         found = gather(connection, scope, scratch)
         places, provinces = (

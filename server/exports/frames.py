@@ -11,7 +11,7 @@ from server.exports.hxl import tag
 from server.exports.names import unlike
 from server.exports.options import Format, Options
 from server.exports.profiles import PROFILES, Shaped
-from server.exports.rows import Row, csv_bytes
+from server.exports.rows import Row, csv_bytes, csv_columns
 from server.exports.spool import Cells, Seen, Spool
 from server.exports.turns import Turn, bander, chooser, labeller, solar
 from server.exports.variables import Kind, Variable
@@ -23,7 +23,7 @@ SOLAR = "SolarHijri"
 class Frame:
     """A table to be written. name: of its file, without ending. rows: how many. seen: of each column's source.
 
-    language: of its labels. heads: the titles and, on request, HXL tags.
+    language: of its labels. heads: the titles and, on request, HXL tags. unanswered: titles of columns left out as empty.
     pages: yields the rows, in the columns' order, from the start each time; not where `is_kept_as_csv`.
     chunks: yields the rows as CSV, some whole ones at a time.
     """
@@ -34,6 +34,7 @@ class Frame:
     seen: tuple[Seen, ...]
     language: str
     heads: tuple[Row, ...]
+    unanswered: tuple[str, ...]
     pages: Callable[[], Iterator[list[Row]]]
     chunks: Callable[[], Iterator[bytes]]
 
@@ -48,13 +49,14 @@ def is_kept_as_csv(options: Options) -> bool:
         filter=options.filter,
         group_paths=options.group_paths,
         deleted_fields=options.deleted_fields,
+        empty_columns=options.empty_columns,
     )
 
 
 def watch(spool: Spool, options: Options) -> None:
     """Have a spool look at what `frame` must know."""
     if not options.empty_columns:
-        spool.watch(lambda one: one.column is not None, Seen.fill)
+        spool.look_for_answers(lambda one: one.column is not None)
     if options.split:
         spool.watch(lambda one: one.is_multiple, Seen.choose)
     if options.format.is_labelled:
@@ -96,9 +98,19 @@ def frame(spool: Spool, options: Options, language: str) -> Frame:
         seen=known,
         language=language,
         heads=tuple([[one.title for one in shaped], [tag(one) for one in shaped]][: 1 + options.hxl]),
+        unanswered=tuple(seen.variable.title for seen in spool.seen if not seen.is_filled),
         pages=pages,
-        chunks=spool.chunks if spool.is_csv else lambda: map(csv_bytes, pages()),
+        chunks=partial(_chunks, spool, pages, [source for source, _, _ in turns]),
     )
+
+
+def _chunks(spool: Spool, pages: Callable[[], Iterator[list[Row]]], places: Sequence[int]) -> Iterator[bytes]:
+    """The rows as CSV; where they are kept as that, only columns may be missing."""
+    if not spool.is_csv:
+        return map(csv_bytes, pages())
+    if len(places) == len(spool.seen):
+        return spool.chunks()
+    return (csv_columns(chunk, len(spool.seen), places) for chunk in spool.chunks())
 
 
 def _columns(seen: Seen, options: Options, language: str) -> Iterator[Shaped]:

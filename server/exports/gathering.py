@@ -126,7 +126,7 @@ def read(connection: Connection, found: Gathered, report: Report = unseen) -> No
     found.shape()
     options = found.scope.options
     if options.recipient or options.keys:
-        found.risks = _risks(found.frames[0], options)
+        found.risks = _risks(found.spools[0], found.frames[0], options)
 
 
 def _read(connection: Connection, found: Gathered, report: Report) -> None:
@@ -159,11 +159,15 @@ def _numbers(table: Table) -> Mapping[str, tuple[Kind, str]]:
     return ROOT_NUMBERS if table.repeat == FORM else REPEAT_NUMBERS
 
 
-def _risks(own: Frame, options: Options) -> list[Risk]:
-    """Return how far people stand out by the key questions of the form's own table. Raises Problem 400.1."""
+def _risks(read: Spool, own: Frame, options: Options) -> list[Risk]:
+    """Return how far people stand out by the key questions of the form's own table. Raises Problem 400.1.
+
+    read: with the questions that nobody answered, too.
+    """
+    known = {seen.variable.field.name for seen in read.seen if seen.variable.field}
     names = [variable.field.name if variable.field else "" for variable in own.variables]
     asked = list(filter(None, map(str.strip, options.keys.split(","))))
-    if missing := set(asked) - set(names):
+    if missing := set(asked) - known:
         raise Problem(400.1, f"The export has no question {', '.join(sorted(missing))} to know people by.")
     places = [
         place

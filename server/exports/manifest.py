@@ -20,7 +20,7 @@ def manifest(found: Gathered, files: Sequence[Written] = ()) -> dict[str, Any]:
 
     cleaning: of the clean view, how many entries its log has and their SHA-256. days: when they are closed, and by day
     how much came after that. excluded: for each reason how many records, and the KEYs of the first thousand. quarantined: arrivals of this form that
-    nobody could read, so that no export can have them.
+    nobody could read, so that no export can have them. unanswered: columns of a table that are left out as empty.
     """
     scope = found.scope
     return {
@@ -41,7 +41,12 @@ def manifest(found: Gathered, files: Sequence[Written] = ()) -> dict[str, Any]:
         },
         **({"risk": _told(found.risks)} if found.risks else {}),
         "tables": [
-            {"name": one.name, "rows": one.rows, "columns": len(one.variables)}
+            {
+                "name": one.name,
+                "rows": one.rows,
+                "columns": len(one.variables),
+                "unanswered": list(one.unanswered),
+            }
             for one in found.frames
             if scope.options.format is not Format.MEDIA
         ],

@@ -58,7 +58,7 @@ class Options:
     as_of: ISO 8601, the moment whose state is exported; "" for now. labels: a language of the form, to give labels instead of
     names; in labelled formats only the language of their labels. personal: with the questions flagged P, S or G. filter: as ODK Central's `$filter`, "" for all records.
     split: a select_multiple gives a column of 0 and 1 for each choice too. group_paths: False leaves the groups out of the
-    titles. deleted_fields: False gives only what the newest version asks. empty_columns: False leaves out questions that
+    titles. deleted_fields: False gives only what the newest version asks. empty_columns: with the questions that
     nobody answered. profile: all but ODK's leave the groups out. hxl: a row of HXL tags under the titles, in CSV and XLSX.
     solar: beside each date another column with it in the Solar Hijri calendar.
     recipient: who gets the file: it holds what may be shared, under names that are this recipient's own. bands: see
@@ -75,7 +75,7 @@ class Options:
     split: bool = False
     group_paths: bool = True
     deleted_fields: bool = True
-    empty_columns: bool = True
+    empty_columns: bool = False
     profile: Profile = Profile.ODK
     hxl: bool = False
     solar: bool = False
@@ -94,3 +94,5 @@ class Options:
 
 
 PLAIN = Options()
+CENTRAL = Options(empty_columns=True)
+"""What ODK Central gives unasked."""

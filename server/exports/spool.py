@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -46,19 +47,16 @@ MAX = {Kind.INTEGER: 1 << 63, Kind.DECIMAL: math.inf}
 class Seen:
     """What is known of a column's answers.
 
-    is_filled: somebody answered. fits: all can be read as the kind of the column. bytes_max: of the longest, in UTF-8.
+    is_filled: somebody answered, or nobody looks. fits: all can be read as the kind of the column. bytes_max: of the longest, in UTF-8.
     choices: those given, of a select.
     """
 
     def __init__(self, variable: Variable) -> None:
         self.variable = variable
-        self.is_filled = False
+        self.is_filled = True
         self.fits = True
         self.bytes_max = 0
         self.choices: set[str] = set()
-
-    def fill(self, cells: Cells) -> None:
-        self.is_filled = self.is_filled or any(cells)
 
     def fit(self, cells: Cells) -> None:
         self.fits = fits(self.variable.kind, cells)
@@ -90,6 +88,7 @@ class Spool:
         self.seen = tuple(map(Seen, columns))
         self.watches: list[tuple[int, Callable[[Cells], None]]] = []
         self._fitting: list[tuple[Kind, list[int]]] = []
+        self._blank: list[int] = []
         self._sizes: list[int] = []
         self._size = 0
         self._is_whole = False
@@ -102,6 +101,10 @@ class Spool:
         for place, seen in enumerate(self.seen):
             if wanted(seen.variable):
                 self.watches.append((place, look.__get__(seen)))
+
+    def look_for_answers(self, wanted: Callable[[Variable], bool]) -> None:
+        """Have it noted which of the columns that are wanted somebody answered."""
+        self._blank = [place for place, seen in enumerate(self.seen) if wanted(seen.variable)]
 
     def fit(self, wanted: Callable[[Variable], bool]) -> None:
         """Have the cells of the columns that are wanted held against their kind."""
@@ -123,6 +126,8 @@ class Spool:
         except TypeError:  # not yet texts: seldom, so nobody looks before
             rows = as_texts(rows)
             content = self._content(rows)
+        if self._blank:
+            self._blank = [place for place in self._blank if not any(map(itemgetter(place), rows))]
         if self.watches or self._fitting:
             columns = list(zip(*rows, strict=True))
             for place, look in self.watches:
@@ -139,7 +144,9 @@ class Spool:
             self._hand_over()
 
     def finish(self) -> None:
-        """No more will be added."""
+        """No more will be added. A table without rows keeps all its titles: they say what it would hold."""
+        for place in self._blank if self.rows else ():
+            self.seen[place].is_filled = False
         self._hand_over(is_whole=True)
 
     def pages(self) -> Iterator[list[Row]]:
