@@ -36,11 +36,12 @@ def take(connection: Connection, items: Sequence[Sent | Skip]) -> int:
     journal.lock(connection)
     _give_up_own(connection, items)
     own, _ = logs.own_log(connection)
-    names = {log_of(item) for item in items}
-    chains = logs.read_chains(connection, names)
-    for name in names:
-        seqs = [item.entry.seq for item in items if isinstance(item, Sent) and log_of(item) == name]
-        around = {near for seq in seqs for near in (seq - 1, seq, seq + 1)}
+    seqs: dict[Log, set[int]] = {}
+    for item in items:
+        near = (item.entry.seq - 1, item.entry.seq, item.entry.seq + 1) if isinstance(item, Sent) else ()
+        seqs.setdefault(log_of(item), set()).update(near)
+    chains = logs.read_chains(connection, seqs.keys())
+    for name, around in seqs.items():
         logs.load_window(connection, name, chains.setdefault(name, Chains()), around)
     fresh: list[Foreign] = []
     bare = {item.entry.hash for item in items if isinstance(item, Sent) and item.payload is Payload.PURGED}
@@ -71,7 +72,7 @@ def take(connection: Connection, items: Sequence[Sent | Skip]) -> int:
         journal.take_in(connection, fresh)
         lost.note(connection, [end + number for number, one in enumerate(fresh, 1) if one.entry.hash in bare])
         insert_ignore(connection, wanted, list(_files_of(fresh)))
-    for name in names - {own}:
+    for name in seqs.keys() - {own}:
         logs.write_ranges(connection, name, chains[name])
     return len(fresh)
 
@@ -126,8 +127,5 @@ def _files_of(fresh: Sequence[Foreign]) -> Iterator[dict[str, Any]]:
 
 def log_of(item: Sent | Skip) -> Log:
     """Return the log that an item is of."""
-    return (item.origin, item.epoch) if isinstance(item, Skip) else _log(item.entry)
-
-
-def _log(entry: Entry) -> Log:
-    return (entry.origin, entry.epoch)
+    of = item if isinstance(item, Skip) else item.entry
+    return of.origin, of.epoch

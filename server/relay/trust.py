@@ -53,21 +53,21 @@ def sift(connection: Connection, sender: str, items: Sequence[Sent | Skip]) -> S
     strangers: set[str] = set()
     refused = unproven = 0
     for item in items:
-        match item:
-            case Sent(entry) if known.may_be(entry):
-                sifted.append(item)
-                unproven += known.is_unproven(entry)
-            case Sent(entry) if entry.origin in family and entry.fact.kind in FROM_ABOVE:
-                sifted.append(Skip(entry.origin, entry.epoch, MAIN, entry.seq, entry.seq, entry.hash))
-                refused += 1
-            case Sent(entry) if entry.hash in about_others:
-                foreign.add(lost.name_of(entry))
-                refused += 1
-            case Sent(Entry(origin)) | Skip(origin) if origin in family:
-                sifted.append(item)
-            case Sent(Entry(origin)) | Skip(origin):
-                strangers.add(origin)
-                refused += 1
+        said = item.entry if isinstance(item, Sent) else item
+        if isinstance(said, Entry) and known.may_be(said):
+            sifted.append(item)
+            unproven += known.is_unproven(said)
+        elif said.origin not in family:
+            strangers.add(said.origin)
+            refused += 1
+        elif isinstance(said, Entry) and said.fact.kind in FROM_ABOVE:
+            sifted.append(Skip(said.origin, said.epoch, MAIN, said.seq, said.seq, said.hash))
+            refused += 1
+        elif isinstance(said, Entry) and said.hash in about_others:
+            foreign.add(lost.name_of(said))
+            refused += 1
+        else:
+            sifted.append(item)
     if refused or unproven:
         peers.note_refused(connection, sender, refused, unproven)
     if refused:
