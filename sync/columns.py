@@ -48,6 +48,7 @@ _MARKS = re.compile("[\x01\x02]")
 _UUID, _DIGEST = "\x01", "\x02"
 _UUID_DIGITS, _DIGEST_DIGITS = 30, 64
 _VARIANTS = "89ab"
+_TWO_BITS = {one: format(number, "02b") for number, one in enumerate(_VARIANTS)}
 
 
 class Known:
@@ -91,7 +92,7 @@ def unpack(data: bytes, known: Known) -> list[list[str]]:
     uuids, digests = text.count(_UUID), text.count(_DIGEST)
     digits = data[4 + size :].hex()
     end = uuids * _UUID_DIGITS + digests * _DIGEST_DIGITS
-    variants = "".join(format(int(one, 16), "04b") for one in digits[end:])
+    variants = format(int(digits[end:] or "0", 16), f"0{4 * len(digits[end:])}b")
     if len(digits) < end or len(variants) < 2 * uuids:
         raise ValueError("what is known by chance alone is missing")
     place = number = 0
@@ -170,8 +171,6 @@ def _join(columns: Sequence[Sequence[str]], by_chance: list[str]) -> str:
 def _as_bytes(by_chance: Sequence[str]) -> bytes:
     """What was taken out, the variant of each UUID (its 16th digit) at the end."""
     digits = "".join(one if len(one) == _DIGEST_DIGITS else one[:15] + one[16:] for one in by_chance)
-    variants = "".join(
-        format(_VARIANTS.index(one[15]), "02b") for one in by_chance if len(one) < _DIGEST_DIGITS
-    )
+    variants = "".join([_TWO_BITS[one[15]] for one in by_chance if len(one) < _DIGEST_DIGITS])
     variants += "0" * (-len(variants) % 8)
-    return bytes.fromhex(digits) + bytes(int(variants[i : i + 8], 2) for i in range(0, len(variants), 8))
+    return bytes.fromhex(digits) + int(variants or "0", 2).to_bytes(len(variants) // 8, "big")

@@ -77,6 +77,9 @@ class Recipes:
 
 def makes(recipe: Recipe, text: str, texts: Mapping[int, str]) -> bool:
     """Whether a recipe makes this text of these: `follow`, up to where they differ."""
+    if len(recipe) == 1 and not isinstance(recipe[0], str):
+        mark, start, end = recipe[0]
+        return texts.get(mark, "")[start:end] == text and len(text) <= CHARS_MAX
     place = 0
     for piece in recipe:
         made = piece if isinstance(piece, str) else texts.get(piece[0], "")[piece[1] : piece[2]]

@@ -68,9 +68,9 @@ def unfold(data: bytes, size_max: int) -> str:
     """Return the text. Raises ValueError, also when it is longer than size_max, LookupError, struct.error."""
     count, size = _HEAD.unpack_from(data)
     table = data[_HEAD.size : _HEAD.size + size].decode()
-    known = [*table[:count], *table[count:].split("\x03")]
+    known = dict(enumerate([*table[:count], *table[count:].split("\x03")]))
     numbers = data[_HEAD.size + size :]
-    may_be_long = len(numbers) * max(map(len, known)) > size_max
+    may_be_long = len(numbers) * max(map(len, known.values())) > size_max
     if may_be_long and sum(times * len(known[one]) for one, times in Counter(numbers).items()) > size_max:
         raise ValueError("it holds more than any frame does")
-    return "".join(map(known.__getitem__, numbers))
+    return codecs.charmap_decode(numbers, "strict", known)[0]
