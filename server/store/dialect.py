@@ -1,4 +1,4 @@
-"""The statements that SQLite and PostgreSQL share but SQLAlchemy keeps per dialect: many rows at once.
+"""What SQLite and PostgreSQL share but SQLAlchemy keeps per dialect: statements of many rows, texts left as they come.
 
 PostgreSQL gets the rows as one row of arrays: to read and plan the statement takes it longer than to do it for a row.
 """
@@ -11,8 +11,27 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Table
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
 
 Rows = Sequence[Mapping[str, Any]]
+
+
+class undecoded(GenericFunction[Any]):  # noqa: N801  (SQL functions have such names)
+    """A text as SQLite has it, in bytes: orjson would encode again what was just decoded. From PostgreSQL a string."""
+
+    inherit_cache = True
+
+
+@compiles(undecoded)
+def _as_it_comes(element: undecoded, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(undecoded, "sqlite")
+def _as_bytes(element: undecoded, compiler: SQLCompiler, **options: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **options)} AS BLOB)"
 
 
 def insert_ignore(connection: Connection, table: Table, rows: Rows) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import orjson
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from server.store.dialect import undecoded
 from server.store.tables import attachment, revision, submission
 from sync.history import History, history
 from sync.revision import Revision, RevisionKind
@@ -109,15 +110,16 @@ def iter_pages(
     connection: Connection, project_id: int, form_id: str, rows: int
 ) -> Iterator[list[StoredSubmission]]:
     """Yield what `iter_submissions` does, so many at a time."""
+    *fields, answers = (submission.c[name] for name in StoredSubmission._fields)
     query = (
-        select(*(submission.c[name] for name in StoredSubmission._fields))
+        select(*fields, undecoded(answers))
         .where(*of_form(submission, (project_id, form_id)), submission.c.is_deleted.is_(False))
         .order_by(submission.c.position)
         .execution_options(yield_per=rows)
     )
     with connection.execute(query) as found:
         for some in found.partitions():
-            yield [StoredSubmission(*row) for row in some]
+            yield list(map(StoredSubmission._make, some))
 
 
 def iter_deleted(connection: Connection, project_id: int, form_id: str) -> Iterator[str]:

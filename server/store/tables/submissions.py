@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Index, Integer, Table, Text
 
-from server.store.tables.columns import METADATA, ROWID, Json, column, key, optional
+from server.store.tables.columns import METADATA, ROWID, column, key, optional
 
 submission = Table(
     "submission",
@@ -34,7 +34,7 @@ submission = Table(
     column("is_deleted", Boolean),
     column("files", Text),
     column("problems", Text),
-    column("answers", Json),
+    column("answers", Text),
     Index("submission_page", "project_id", "form_id", "position"),
     Index("submission_duplicate", "project_id", "form_id", "duplicate_key"),
 )
