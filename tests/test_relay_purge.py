@@ -83,6 +83,7 @@ def purge_and_die(post, call, after):
     """Purge in a process that is killed where it makes this call, but for so many of them."""
     code = f"""
 import os, signal
+from pathlib import Path
 from server.node import open_node
 from server.relay.purging import purge
 from server.settings import Settings
@@ -96,7 +97,7 @@ def dying(*given, left=[None] * {after}, real={call}):
     return real(*given)
 
 {call} = dying
-purge(open_node(Settings(data={str(post.settings.data)!r})), {later_ms(8)})
+purge(open_node(Settings(data=Path({str(post.settings.data)!r}))), {later_ms(8)})
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
 
