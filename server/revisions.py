@@ -81,7 +81,7 @@ def _read_edit(
         ),
         schema=schema if is_read else None,
         duplicate_key=duplicate_key(read.document, schema) if is_read else None,
-        answers=orjson.dumps(read.document).decode(),
+        answers=orjson.dumps(read.document),
         problems=orjson.dumps(problems).decode(),
         media=read.files,
         encrypted=encrypted,

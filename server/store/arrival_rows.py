@@ -38,7 +38,7 @@ class NewRevision:
     revision: Revision
     schema: FormSchema | None = None
     duplicate_key: str | None = None
-    answers: str = "{}"
+    answers: bytes = b"{}"
     problems: str = "[]"
     media: frozenset[str] = frozenset()
     encrypted: bool = False
@@ -135,7 +135,7 @@ def joined(
     is_own = shown.encrypted or merged.is_single
     answers, version, problems = shown.answers, shown.detail["version"], orjson.loads(shown.problems)
     if not is_own:
-        answers, version = orjson.dumps(merged.document).decode(), merged.schema.version
+        answers, version = orjson.dumps(merged.document), merged.schema.version
         problems = merging.problems(merged)
     edits = [row for row in members.values() if row["kind"] == RevisionKind.EDIT]
     return _about(edits) | {

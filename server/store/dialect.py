@@ -10,7 +10,7 @@ from enum import Enum
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Column, Connection, Table, Text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -64,25 +64,32 @@ def _upsert_where(connection: Connection, table: Table, rows: Rows, stamp: str) 
 
 
 def _write(connection: Connection, table: Table, rows: Rows, on_conflict: str) -> None:
-    """Insert rows by the driver's own means: SQLAlchemy's take longer for a row than the database does."""
+    """Insert rows by the driver's own means: SQLAlchemy's take longer for a row than the database does.
+
+    A column of type Text, as JSON has, may be given as UTF-8: SQLite would encode again what was just decoded.
+    """
     if not rows:
         return
     names = tuple(rows[0])
     if connection.dialect.name == "postgresql":
-        columns = tuple([_plain(row[name]) for row in rows] for name in names)
+        columns = tuple([_plain(table.c[name], row[name]) for row in rows] for name in names)
         connection.exec_driver_sql(_insert_arrays(table, names) + on_conflict, columns)
     else:
         connection.exec_driver_sql(_insert_named(table, names) + on_conflict, list(map(dict, rows)))
 
 
-def _plain(value: Any) -> Any:
+def _plain(column: Column[Any], value: Any) -> Any:
     """A list holds values of one type, and an enumeration is another than its text."""
-    return value.value if isinstance(value, Enum) else value
+    if isinstance(value, Enum):
+        return value.value
+    return value.decode() if isinstance(value, bytes) and isinstance(column.type, Text) else value
 
 
 @cache
 def _insert_named(table: Table, names: tuple[str, ...]) -> str:
-    places = ", ".join(f":{name}" for name in names)
+    places = ", ".join(
+        f"CAST(:{name} AS TEXT)" if isinstance(table.c[name].type, Text) else f":{name}" for name in names
+    )
     return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places}) "  # noqa: S608
 
 
