@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from html import escape
-from itertools import chain
 from types import MappingProxyType
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -31,6 +30,7 @@ FIRST_DAY = date(1900, 3, 1)
 """Excel takes 1900 for a leap year: earlier days would be told one off."""
 FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f]")
 SPECIAL = re.compile(r"[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|_x[0-9A-Fa-f]{4}_")
+MARKS = bytes(code for code in range(32) if chr(code) not in "\t\n") + b"&<>"
 UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -125,8 +125,8 @@ class _Book:
 
     def _checked(self, rows: Sequence[Sequence[str]], draws: Sequence[Draw]) -> Iterator[str]:
         """Yield the rows as XML; pages with nothing to escape or to cut, which are most, take the short way."""
-        longest = max(map(len, chain.from_iterable(rows)), default=0)
-        if longest > CELL_MAX // 2 or SPECIAL.search("\n".join(map("\n".join, rows))):
+        lines = list(map("\n".join, rows))
+        if max(map(len, lines), default=0) > CELL_MAX // 2 or _may_be_special("\n".join(lines)):
             rows = [[self._clean(cell) for cell in row] for row in rows]
         drawn = [draw(cells) for draw, cells in zip(draws, zip(*rows, strict=True), strict=True)]
         for cells in zip(*drawn, strict=True):
@@ -140,6 +140,13 @@ class _Book:
             cell = escape(ESCAPED.sub("_x005F_", cell), quote=False).replace("\r", "&#13;")
             cell = UNWRITABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", cell)
         return cell
+
+
+def _may_be_special(text: str) -> bool:
+    """Whether `SPECIAL` may be found: a sixth of its time."""
+    content = text.encode()
+    is_marked = len(content.translate(None, MARKS)) < len(content)
+    return is_marked or b"_x" in content or b"\xef\xbf" in content  # U+FFFE, U+FFFF
 
 
 def _drawing(kind: Kind) -> Draw:
