@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
@@ -46,7 +46,7 @@ def faulty() -> Iterator[Faulty]:
         proxy = Proxy(Path(folder), postgres.socket)
         directly = Settings(data=Path(folder) / "node", database_url=postgres.url)
         load = Load(prepare(directly), insists=True)
-        with proxy.running(), started(directly.model_copy(update={"database_url": proxy.url})) as child:
+        with proxy.running(), started(replace(directly, database_url=proxy.url)) as child:
             yield Faulty(postgres, proxy, child, load, directly)
         postgres.close()
 

@@ -113,11 +113,11 @@ def test_workers_end_with_the_one_that_started_them_whatever_happens_to_it(setti
 
 
 FAILING = """
-import socket, sys
+import pathlib, socket, sys
 from server.settings import Settings
 from server.workers import run_workers
 listener = socket.create_server(("127.0.0.1", 0))
-settings = Settings(data=sys.argv[1], workers=2)
+settings = Settings(data=pathlib.Path(sys.argv[1]), workers=2)
 run_workers(settings, listener, lambda: None, lambda: print("all are up"))
 """
 
