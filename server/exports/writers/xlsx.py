@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from html import escape
+from itertools import chain
 from types import MappingProxyType
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -126,7 +127,9 @@ class _Book:
     def _checked(self, rows: Sequence[Sequence[str]], draws: Sequence[Draw]) -> Iterator[str]:
         """Yield the rows as XML; pages with nothing to escape or to cut, which are most, take the short way."""
         lines = list(map("\n".join, rows))
-        if max(map(len, lines), default=0) > CELL_MAX // 2 or _may_be_special("\n".join(lines)):
+        wide = (row for row, line in zip(rows, lines, strict=True) if len(line) > CELL_MAX // 2)
+        is_long = any(len(cell) > CELL_MAX // 2 for cell in chain.from_iterable(wide))
+        if is_long or _may_be_special("\n".join(lines)):
             rows = [[self._clean(cell) for cell in row] for row in rows]
         drawn = [draw(cells) for draw, cells in zip(draws, zip(*rows, strict=True), strict=True)]
         for cells in zip(*drawn, strict=True):
