@@ -288,7 +288,6 @@ def test_a_low_limit_of_open_files_is_found(monkeypatch):
     [
         ({}, {"CHAPAR_DATABSE_URL": "x"}, "Did you mean CHAPAR_DATABASE_URL?"),
         ({"log_level": "loud"}, {}, "debug"),
-        ({"queue_max": 0}, {}, "at least 1"),
         ({"xml_bytes_max": 10**10}, {}, "refused"),
         ({"submission_bytes_max": 10**10}, {}, "refused"),
         ({"blobs": "/mnt/blobs"}, {}, "s3://"),

@@ -96,7 +96,7 @@ def failures_told() -> Iterator[None]:
 
 def explain(error: Exception) -> str | None:
     """Return the sentence for a failure that a person can mend, None for a mistake of ours."""
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DBAPIError
 
     from forms.errors import FormError
     from server.backup import BackupError
@@ -106,10 +106,12 @@ def explain(error: Exception) -> str | None:
     from server.relay.session import RelayError
     from server.settings import SettingsError
     from server.store.copying import CopyDiffersError, StoreNotEmptyError
+    from server.store.engine import StoreUnusableError
     from server.store.identity import StoreMovedError
+    from server.store.troubles import is_unusable
     from server.workers import WorkerFailedError
 
-    if isinstance(error, OperationalError):
+    if isinstance(error, DBAPIError) and is_unusable(error):
         return f"the database cannot be used: {error.orig}"
     told = (
         FormError
@@ -121,7 +123,11 @@ def explain(error: Exception) -> str | None:
         | OSError
         | RelayError
         | SettingsError
+        | StoreMovedError
+        | StoreNotEmptyError
+        | StoreUnusableError
+        | WorkerFailedError
     )
-    if isinstance(error, told | StoreMovedError | StoreNotEmptyError | WorkerFailedError):
+    if isinstance(error, told):
         return str(error)
     return None

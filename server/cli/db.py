@@ -35,8 +35,9 @@ def copy(
     from server.cli.bars import bars
     from server.moving import copy_store, describe
     from server.node import require_store
+    from server.settings import is_of_postgresql
 
-    if target != SQLITE and not target.startswith(("postgresql://", "postgresql+psycopg://")):
+    if target != SQLITE and not is_of_postgresql(target):
         raise typer.BadParameter("Give postgresql://user@host/name, or sqlite.")
     chosen, url = settings(data), "" if target == SQLITE else target
     require_store(chosen)

@@ -25,9 +25,18 @@ def doctor(
     """
     from server.cli.bars import bars
     from server.doctor.examine import examine
+    from server.doctor.findings import Check
+    from server.settings import SettingsError
 
-    with bars() as report:
-        found = list(examine(settings(data), report, quick=quick))
+    try:
+        chosen = settings(data)
+    except SettingsError as error:
+        found = [
+            Check("settings").broken(str(error), "Mend that first: without it nothing else is looked at.")
+        ]
+    else:
+        with bars() as report:
+            found = list(examine(chosen, report, quick=quick))
     worst = max(one.level for one in found)
     lines = []
     for one in found:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import resource
 import signal
 import socket
@@ -20,6 +22,8 @@ from server.cli.common import Data, Json, failures_told, settings, tell
 if TYPE_CHECKING:
     from server.node import Node
     from server.settings import Settings
+
+log = logging.getLogger("chapar.serve")
 
 EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
 
@@ -43,10 +47,13 @@ def serve(
     from server import logs
     from server.connections import listen
     from server.node import lock_data
+    from server.settings import iter_unknown
     from server.workers import run_workers
 
     chosen = settings(data, host=host, port=port, workers=workers)
     logs.to_standard_error(chosen.log_level, chosen.log_format)
+    for what, do in iter_unknown(os.environ):
+        log.warning("%s. %s", what, do)
     for stop in (signal.SIGTERM, signal.SIGINT):  # uvicorn stops cleanly, then raises the signal again
         signal.signal(stop, lambda *_: sys.exit(0))
     _allow_open_files()

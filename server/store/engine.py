@@ -35,6 +35,10 @@ SILENCE = {
 """How long PostgreSQL may answer no packet: without it, who waits for one that lost its power waits for ever."""
 
 
+class StoreUnusableError(Exception):
+    """A database that this software cannot use: a newer one wrote it, or it cannot hold every text."""
+
+
 class ClosingPool(QueuePool):
     """A pool that, once disposed of, closes also what threads at work give back to it later."""
 
@@ -102,10 +106,16 @@ def open_to_look(data: Path, database_url: str = "") -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema up to date; a no-op, and a quick one, when it is."""
+    """Bring the schema up to date; a no-op, and a quick one, when it is. Raises StoreUnusableError."""
     with engine.connect() as connection:
-        if schema_revision(connection) == HEAD:
+        revision = schema_revision(connection)
+        if revision == HEAD:
             return
+        if revision is not None and revision > HEAD:
+            raise StoreUnusableError(
+                f"The store's schema is {revision}, newer than this software's {HEAD}. Use the software that wrote it."
+            )
+        _refuse_other_encodings(connection)
         from alembic import command  # a third of what a command imports, and seldom needed
         from alembic.config import Config
 
@@ -120,6 +130,16 @@ def schema_revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def _refuse_other_encodings(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if encoding != "UTF8":
+            raise StoreUnusableError(
+                f"The database's encoding is {encoding}, which cannot hold every name and answer. "
+                "Make one with ENCODING 'UTF8' TEMPLATE template0."
+            )
 
 
 @contextmanager

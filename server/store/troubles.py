@@ -6,7 +6,14 @@ import logging
 import sqlite3
 import time
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 STORE_TROUBLE = (
@@ -21,6 +28,7 @@ STORE_TROUBLE = (
 
 PASSING_CLASSES = frozenset({"08", "40", "57"})
 TOO_MANY_CONNECTIONS = "53300"
+NOT_ALLOWED = "42501"
 SILENT_S = 60.0
 UNTRUSTED_CODES = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY})
 
@@ -53,6 +61,19 @@ def describe(error: Exception) -> str:
     """Return one line for the log: what failed, without values of a statement."""
     cause = getattr(error, "orig", None) or error
     return f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0]}"
+
+
+def is_unusable(error: DBAPIError) -> bool:
+    """Return whether the database, its address or its owner is to be mended, not a statement of ours.
+
+    SQLite calls a file that is damaged, or none of its own, by the general name; psycopg refuses unknown words of an
+    address before it asks any server, so without a code.
+    """
+    if isinstance(error, ProgrammingError):
+        return getattr(error.orig, "sqlstate", "") in {NOT_ALLOWED, None}
+    return (
+        isinstance(error, (OperationalError, InterfaceError, InternalError)) or type(error) is DatabaseError
+    )
 
 
 class Trouble:
