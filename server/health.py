@@ -24,6 +24,9 @@ from server.store.engine import reading, schema_revision
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 """What tells that a proxy on this machine asks for somebody elsewhere."""
 
+ASKED = ["GET", "HEAD"]
+"""Probes that only want the status ask with HEAD."""
+
 router = APIRouter(include_in_schema=False)
 log = logging.getLogger("chapar.health")
 
@@ -37,13 +40,13 @@ class Health:
     serving: Serving | None = None
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=ASKED)
 def healthz() -> dict[str, str]:
     """Say that the process answers."""
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=ASKED)
 def readyz(request: Request) -> dict[str, object]:
     """Say that a submission sent now would be stored. Raises Problem 503.3 with the reasons."""
     health: Health = request.app.state.health
@@ -55,7 +58,7 @@ def readyz(request: Request) -> dict[str, object]:
     return {"status": "ready", "disk_used_percent": {one.name: round(one.used_percent) for one in rooms}}
 
 
-@router.get("/metrics")
+@router.api_route("/metrics", methods=ASKED)
 def metrics(request: Request) -> Response:
     """Return the figures for Prometheus: to this machine, with the token, or to a signed-in administrator."""
     health: Health = request.app.state.health

@@ -41,6 +41,15 @@ def test_a_server_that_takes_submissions_is_ready(live):
     assert live.client.get(f"{live.url}/healthz").json() == {"status": "ok"}
 
 
+@ON_SQLITE
+def test_probes_may_ask_for_the_status_alone(live):
+    for name in ("healthz", "readyz", "metrics"):
+        answer = live.client.head(f"{live.url}/{name}")
+        assert (answer.status_code, answer.content) == (200, b"")
+    refused = live.client.post(f"{live.url}/healthz")
+    assert (refused.status_code, set(refused.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+
+
 def test_a_writer_that_hangs_is_not_ready_until_it_goes_on(live, monkeypatch):
     monkeypatch.setattr(intake, "COMMIT_S_MAX", 0)
     with writing(live.node.engine) as connection:
