@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import heapq
+import logging
 import resource
 import socket
 from functools import cache
 from typing import Any, ClassVar
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 BACKLOG = 2048
@@ -28,6 +30,8 @@ WHY_NOT = {
     errno.EADDRNOTAVAIL: "this computer has no such address; choose another --host",
     errno.EACCES: "ports below 1024 are the system's; choose another --port",
 }
+
+log = logging.getLogger("chapar.connections")
 
 
 class OneWrite:
@@ -97,8 +101,14 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Stop counting: bodies are bounded by whoever reads them."""
-        super().on_headers_complete()
+        if not self._asks_for_upgrade:
+            super().on_headers_complete()
         self._in_head = False
+
+    def on_message_complete(self) -> None:
+        """Let the request be answered, unless it is read again."""
+        if not self._asks_for_upgrade:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Wait for the next request with new patience."""
@@ -107,13 +117,44 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the connection."""
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            log.info("what came over a connection is no HTTP")
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        except httptools.HttpParserUpgrade as upgrade:
+            if not self._asks_for_upgrade:
+                self.send_400_response("This is no proxy.")
+                return
+            self._read_without_upgrade(data[upgrade.args[0] :])
         worth_s = len(data) / RATE_BYTES_PER_S
         self.ends_at = min(self.ends_at + worth_s, self.loop.time() + self.patience_s)
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
                 self.send_400_response("The headers are too long.")
+
+    @property
+    def _asks_for_upgrade(self) -> bool:
+        """Whether the request would go on in another protocol: not a CONNECT, which is no request without that."""
+        return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Read the head again without its wish for another protocol: the parser takes what follows for that.
+
+        Java's client wishes for HTTP/2 in every request that is not encrypted; a server may pass over it (RFC 9110, 7.8).
+        """
+        lines = [
+            b" ".join(
+                (self.parser.get_method(), self.url, b"HTTP/" + self.parser.get_http_version().encode())
+            )
+        ]
+        lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     @property
     def is_clients_turn(self) -> bool:
