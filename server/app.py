@@ -64,6 +64,7 @@ from server.watch import Watch
 GZIP_BYTES_MIN = 1000
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI would send paths, which hold tablets' tokens, and texts of errors to whoever the environment names."""
+ENCODING = b"content-encoding"
 NUL = "\x00"
 RELAY_PATH = "/v1/relay"
 SUBMISSION_ROUTE = "/projects/{project_id}/submission"
@@ -94,6 +95,11 @@ class Application:
         """Send submissions through the thin door and all else to FastAPI."""
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
+        elif any(name == ENCODING and value.lower() != b"identity" for name, value in scope["headers"]):
+            refused = render(
+                Request(scope), Problem(415.1, "Send the body as it is, without compressing it.")
+            )
+            await refused(scope, receive, send)
         elif self._door and (match := PATH.fullmatch(scope["path"])):
             scope[ROUTE] = TEST_ROUTE if match["test_token"] else SUBMISSION_ROUTE
             await self._door(scope, receive, send)
@@ -250,7 +256,8 @@ def _render_http(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, Problem):
         return render(request, error.__cause__)
     if error.status_code == 405:
-        return render(request, Problem(405.1, "This address does not take that method."))
+        headers = tuple((error.headers or {}).items())  # Allow, which each 405 must have
+        return render(request, Problem(405.1, "This address does not take that method.", headers=headers))
     if error.status_code == 400:
         return render(request, Problem(400.1, "The body cannot be read. Send JSON in UTF-8."))
     return render(request, Problem(404.1, "There is nothing at this address."))

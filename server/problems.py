@@ -47,6 +47,7 @@ TITLES = {
     409.34: "There is nothing to undo",
     409.35: "Forms come from the centre",
     413.1: "Too large",
+    415.1: "The body is compressed",
     429.1: "Too many attempts",
     500.1: "Something went wrong here",
     501.4: "The filter asks for what is not known here",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import time
 from random import Random
@@ -112,6 +113,30 @@ def test_every_file_name_is_kept_safe_and_its_file_can_be_fetched(live, admin):
     assert sorted(path.name for path in live.node.settings.data.parent.iterdir()) == outside
 
 
+EXTENDED = {
+    "UTF-8''%D8%B9%DA%A9%D8%B3%20%DB%B1.jpg": "عکس ۱.jpg",
+    "utf-8'fa'%D8%B9%DA%A9%D8%B3.jpg": "عکس.jpg",
+    "ISO-8859-1''caf%E9.jpg": "café.jpg",
+    "UTF-8''..%2F..%2Fetc%2Fpasswd": "passwd",
+    "UTF-16''%FF%FE.jpg": "\ufffd\ufffd.jpg",
+}
+
+
+@ON_SQLITE
+def test_extended_file_names_are_read(live):
+    parts = [
+        (f'name="f"; filename="plain.jpg"; filename*={name}', "image/jpeg", name.encode())
+        for name in EXTENDED
+    ]
+    assert post_body(
+        live, body_of(('name="xml_submission_file"', "text/xml", household()), *parts)
+    ).is_success
+    (record,) = stored(live)
+    with reading(live.node.engine) as connection:
+        files = submissions.list_attachments(connection, 1, "household", [record.instance_id])
+    assert sorted(file.name for file in files) == sorted(EXTENDED.values())
+
+
 def test_the_longest_names_fit_every_index(live):
     random = Random(7)
 
@@ -170,6 +195,22 @@ def test_what_is_no_submission_gets_400_with_a_sentence(live):
         answer = post_body(live, body, kind)
         assert (answer.status_code, "<message" in answer.text) == (400, True), case
     assert entries(live) == before
+
+
+@ON_SQLITE
+def test_what_is_malformed_or_compressed_is_told_so_and_not_to_be_sent_again(live):
+    before = entries(live)
+    whole = body_of(('name="xml_submission_file"', "text/xml", household()))
+    for body in (whole.replace(b"\r\n", b"\n"), whole.replace(b"form-data; ", b"attachment; ")):
+        answer = post_body(live, body)
+        assert (answer.status_code, "no multipart" in answer.text) == (400, True)
+    headers = {"Content-Type": "multipart/form-data; boundary=b", "Content-Encoding": "gzip"}
+    url = f"{live.tablet_url}/submission"
+    answer = live.client.post(url, content=gzip.compress(whole), headers=headers)
+    assert (answer.status_code, "without compressing" in answer.text) == (415, True)
+    assert entries(live) == before
+    headers["Content-Encoding"] = "identity"
+    assert live.client.post(url, content=whole, headers=headers).status_code == 201
 
 
 @ON_SQLITE

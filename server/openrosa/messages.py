@@ -83,6 +83,12 @@ class Message(Enum):
         "این فورم آزمایشی دیگر اینجا نیست. کیوآر کود نو را از طراح فورم بگیرید.",
         "دا ازمایښتي فورمه نور دلته نشته. نوی کیو آر کوډ یې له جوړوونکي واخلئ.",
     )
+    MALFORMED = (
+        "The server cannot read this request: it is no multipart/form-data as it must be.",
+        "سرور نمی‌تواند این درخواست را بخواند: قالب multipart/form-data آن درست نیست.",
+        "سرور این درخواست را خوانده نمی‌تواند: قالب multipart/form-data آن درست نیست.",
+        "سرور دا غوښتنه نه شي لوستلای: د multipart/form-data بڼه یې سمه نه ده.",
+    )
     NOT_A_SUBMISSION = (
         "This is no submission: the part xml_submission_file is missing.",
         "این یک فرم ارسالی نیست: بخش xml_submission_file وجود ندارد.",

@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Self
+from urllib.parse import unquote
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from starlette.types import Receive, Scope
@@ -24,6 +25,10 @@ FILES_MAX = 300
 """Collect splits a submission after 101 files (OpenRosaServerInstanceUploader)."""
 NAME_CHARS_MAX = 255
 MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,100}", re.ASCII)
+EXTENDED_NAME = re.compile(
+    r";\s*filename\*\s*=\s*\"?(?P<charset>[\w-]*)'[\w-]*'(?P<name>[^\s;\"]*)", re.ASCII | re.IGNORECASE
+)
+"""As some libraries write a name that is not ASCII."""
 UNQUOTED = {"%22": '"', "%0D": " ", "%0A": " "}
 ZERO_WIDTH_NON_JOINER = "\u200c"
 
@@ -68,7 +73,7 @@ class Parts:
             self.target = self.xml = self.open_upload()
         else:
             self.target = self.open_media()
-            file_name = clean_name(_decoded(segment.filename or "") or name)
+            file_name = clean_name(_file_name(segment) or name)
             self.files.append(FilePart(file_name, _media_type(segment.content_type or ""), self.target))
 
     def write(self, chunk: bytes | bytearray) -> None:
@@ -93,22 +98,26 @@ class Parts:
 async def read_parts(scope: Scope, body: AsyncIterator[bytes], parts: Parts, request_bytes_max: int) -> None:
     """Read the whole body into `parts`.
 
-    Raises Problem 400.1 (no multipart, or two records), 400.2 (it ends before its last boundary), 413.1 (too large, or
+    Raises Problem 400.1 (no multipart, one that cannot be read, or two records), 400.2 (it ends before its last boundary), 413.1 (too large, or
     too many files), and ClientGoneError when the connection is lost: a truncated body must never pass for a whole one.
     """
     boundary = _boundary(scope)
     received = 0
+    parser = PushMultipartParser(boundary, header_charset="latin-1")
     try:
-        with PushMultipartParser(boundary, header_charset="latin-1") as parser:
-            async for chunk in body:
-                received += len(chunk)
-                if received > request_bytes_max:
-                    raise Problem(413.1, Message.TOO_LARGE.text)
-                for event in parser.parse(chunk):
-                    if isinstance(event, MultipartSegment):
-                        parts.begin(event)
-                    elif event:
-                        parts.write(event)
+        async for chunk in body:
+            received += len(chunk)
+            if received > request_bytes_max:
+                raise Problem(413.1, Message.TOO_LARGE.text)
+            for event in parser.parse(chunk):
+                if isinstance(event, MultipartSegment):
+                    parts.begin(event)
+                elif event:
+                    parts.write(event)
+    except MultipartError:
+        raise Problem(400.1, Message.MALFORMED.text) from None
+    try:
+        parser.close()
     except MultipartError:
         raise Problem(400.2, Message.CUT_OFF.text) from None
 
@@ -141,6 +150,15 @@ def _boundary(scope: Scope) -> str:
     if kind != "multipart/form-data" or not options.get("boundary"):
         raise Problem(400.1, Message.NOT_A_SUBMISSION.text)
     return str(options["boundary"])
+
+
+def _file_name(segment: MultipartSegment) -> str:
+    """The file's name; the extended one where there is one. Source: RFC 6266, 4.3; RFC 8187."""
+    disposition = next((value for name, value in segment.headerlist if name == "Content-Disposition"), "")
+    if "*" in disposition and (extended := EXTENDED_NAME.search(disposition)):
+        charset = "latin-1" if extended["charset"].lower() == "iso-8859-1" else "utf-8"
+        return unquote(extended["name"], charset)
+    return _decoded(segment.filename or "")
 
 
 def _media_type(header: str) -> str:
