@@ -24,6 +24,7 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from migrations import HEAD
+from server.backup_place import Look, choose_target, looking, room_kept, room_told
 from server.node import Node
 from server.progress import Advance, Report
 from server.store import journal
@@ -73,18 +74,21 @@ def back_up(node: Node, to: Path, report: Report) -> tuple[Path, Manifest]:
     """Write a backup to the file `to`, or under a name with the time into the folder `to`; return where, and what.
 
     It is on the disk when this returns, and has its name only once it is whole. What the node itself has lost is told
-    in the manifest: a backup of the rest is worth the more. Raises FileExistsError, OSError.
+    in the manifest: a backup of the rest is worth the more. On a disk that the node stores on, what is kept there for
+    texts stays free. Raises FileExistsError, FileNotFoundError, OSError.
     """
     made_at = datetime.now(UTC)
-    target = to / f"chapar-{made_at:%Y%m%dT%H%M%SZ}.zip" if to.is_dir() else to
-    if target.exists():
-        raise FileExistsError(f"{target} is there already. Choose another name.")
+    target = choose_target(to, made_at, node.settings.data)
     sweep(node.engine, node.blobs)  # what is erased is not carried away
-    with TemporaryDirectory(prefix=".chapar-backup-", dir=target.parent) as name:
+    look = room_kept(node, target.parent)
+    with (
+        room_told(target.parent),
+        TemporaryDirectory(prefix=".chapar-backup-", dir=target.parent) as name,
+    ):
         folder = Path(name)
         engine = open_engine(folder)
         try:
-            _copy_facts(node.engine, engine, report)
+            _copy_facts(node.engine, engine, looking(report, look))
             with reading(engine) as connection:
                 head, entries = node_head(connection), journal.head_position(connection)
                 fault = _find_fault(connection, report)
@@ -95,8 +99,9 @@ def back_up(node: Node, to: Path, report: Report) -> tuple[Path, Manifest]:
         unfinished.touch(mode=0o600)
         with unfinished.open("wb") as file:
             with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=FACTS_LEVEL) as archive:
-                sha256 = _add_facts(archive, folder / FACTS)
-                file_bytes, missing = _add_files(archive, node, named, report("copying files", len(named)))
+                sha256 = _add_facts(archive, folder / FACTS, look)
+                advance = report("copying files", len(named))
+                file_bytes, missing = _add_files(archive, node, named, advance, look)
                 manifest = Manifest(
                     software=version("chapar-server"),
                     schema=HEAD,
@@ -128,13 +133,14 @@ class Backup:
         try:
             with _reading():
                 sealed = archive.read(MANIFEST)
-            self.manifest = Manifest(**orjson.loads(sealed)["manifest"])
+            told = orjson.loads(sealed)["manifest"]
+            if str(told["schema"]) > HEAD:  # first: it may tell more than this version knows of
+                raise BackupError(f"It was made by a newer version, {told['software']}. Install that one.")
+            self.manifest = Manifest(**told)
         except (KeyError, TypeError, orjson.JSONDecodeError):
             raise BackupError("It is no backup of Chapar, or not all of it is there.") from None
         if sealed != _sealed(self.manifest):
             raise BackupError("Its manifest was altered.")
-        if self.manifest.schema > HEAD:
-            raise BackupError(f"It was made by a newer version, {self.manifest.software}. Install that one.")
 
     def open_facts(self, folder: Path, report: Report) -> Engine:
         """Unpack the facts into `folder`, check them and bring them up to date; the caller disposes of the engine."""
@@ -210,17 +216,20 @@ def _find_fault(connection: Connection, report: Report) -> str:
     return ""
 
 
-def _add_facts(archive: ZipFile, path: Path) -> str:
+def _add_facts(archive: ZipFile, path: Path, look: Look) -> str:
     """Add the store, which is closed; return its SHA-256."""
     sha256 = hashlib.sha256()
     with path.open("rb") as source, archive.open(FACTS, "w", force_zip64=True) as target:
         while chunk := source.read(CHUNK_BYTES):
+            look()
             sha256.update(chunk)
             target.write(chunk)
     return sha256.hexdigest()
 
 
-def _add_files(archive: ZipFile, node: Node, named: Sequence[str], advance: Advance) -> tuple[int, list[str]]:
+def _add_files(
+    archive: ZipFile, node: Node, named: Sequence[str], advance: Advance, look: Look
+) -> tuple[int, list[str]]:
     """Add the blobs; return their size in bytes, and those that are missing or not what their name says."""
     size, missing = 0, []
     for digest in named:
@@ -232,6 +241,7 @@ def _add_files(archive: ZipFile, node: Node, named: Sequence[str], advance: Adva
             continue
         with archive.open(ZipInfo(_name(digest)), "w", force_zip64=True) as target:
             for chunk in chunks:
+                look()
                 sha256.update(chunk)
                 size += target.write(chunk)
         if sha256.hexdigest() != digest:

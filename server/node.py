@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
+from migrations import HEAD
 from server import projection
 from server.auth import Authenticator
 from server.intake import Deliver, Outcome, Writer
@@ -19,7 +22,15 @@ from server.relay.keys import Keys
 from server.settings import Settings
 from server.store import identity
 from server.store.blobs import Blobs
-from server.store.engine import migrate, open_engine, reading, sqlite_file, writing
+from server.store.engine import (
+    migrate,
+    open_engine,
+    open_to_look,
+    reading,
+    schema_revision,
+    sqlite_file,
+    writing,
+)
 from server.store.forms import KnownForms, Media, Schemas
 from server.sweeping import sweep
 
@@ -106,6 +117,27 @@ def open_node(settings: Settings) -> Node:
         engine.dispose()
         raise
     return Node(settings, engine, Blobs(settings.data, settings.blobs))
+
+
+@contextmanager
+def opened_to_read(settings: Settings) -> Iterator[Node]:
+    """Open the store that is there: as `open_node` does or, where its disk cannot be written, as it is.
+
+    Then nothing can be written through it. Raises as `open_node`.
+    """
+    try:
+        node = open_node(settings)
+    except DBAPIError:
+        if settings.database_url or os.access(settings.data, os.W_OK):
+            raise
+        node = Node(settings, open_to_look(settings.data), Blobs(settings.data, settings.blobs))
+        with reading(node.engine) as connection:
+            if schema_revision(connection) != HEAD:
+                raise
+    try:
+        yield node
+    finally:
+        node.close()
 
 
 def require_store(settings: Settings) -> None:

@@ -56,7 +56,11 @@ def kept(live) -> Node:
 
 def found(node: Node, *, quick: bool = False) -> dict[str, Finding]:
     """What is not fine, by the name of the check."""
-    all_of_it = [one for one in examine(node.settings, unseen, quick=quick) if one.what not in FORGETS]
+    return found_of(node.settings, quick=quick)
+
+
+def found_of(settings: Settings, *, quick: bool = False) -> dict[str, Finding]:
+    all_of_it = [one for one in examine(settings, unseen, quick=quick) if one.what not in FORGETS]
     assert all(one.do for one in all_of_it if one.level is not Level.FINE)
     return {one.check: one for one in all_of_it if one.level is not Level.FINE}
 
@@ -219,6 +223,9 @@ def test_what_is_no_database_and_what_is_no_store_is_found(tmp_path):
     assert list(settings.data.iterdir()) == []
     (settings.data / "chapar.sqlite").write_bytes(b"no database" * 1000)
     assert "file is not a database" in broken()["store"]
+    assert "newest backup" in found_of(settings)["store"].do
+    (settings.data / "chapar.sqlite").write_bytes(b"")
+    assert "newest backup" in found_of(settings)["store"].do
 
 
 def test_a_store_whose_records_were_moved_is_found(kept):

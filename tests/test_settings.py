@@ -98,7 +98,8 @@ def test_a_store_of_newer_software_or_no_store_is_refused_in_a_sentence(tmp_path
     for path in settings.data.glob("chapar.sqlite-*"):
         path.unlink()
     store.write_bytes(b"no database" * 1000)
-    assert refused(settings) == "chapar: the database cannot be used: file is not a database\n"
+    log = "chapar: the database cannot be used: file is not a database. `chapar doctor` says more.\n"
+    assert refused(settings) == log
 
 
 def test_a_postgresql_that_cannot_be_used_is_told_in_a_sentence(tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.common import Data, Json, opened, settings, tell
+from server.cli.common import Data, Json, settings, tell
 
 if TYPE_CHECKING:
     from server.backup import Manifest
@@ -30,15 +30,16 @@ def backup(
     """
     from server.backup import back_up, verify_backup
     from server.cli.bars import bars
-    from server.node import require_store
+    from server.node import opened_to_read, require_store
 
     if verify:
         with bars() as report:
             manifest = verify_backup(path, report)
         tell({"path": str(path), **asdict(manifest)}, f"{path}: whole. {_content(manifest)}", as_json=as_json)
         return
-    require_store(settings(data))
-    with opened(data) as node, bars() as report:
+    chosen = settings(data)
+    require_store(chosen)
+    with opened_to_read(chosen) as node, bars() as report:
         written, manifest = back_up(node, path, report)
     lines = [f"{written}: {_content(manifest)}", *_losses(manifest)]
     tell({"path": str(written), **asdict(manifest)}, "\n".join(lines), as_json=as_json)

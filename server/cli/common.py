@@ -108,11 +108,12 @@ def explain(error: Exception) -> str | None:
     from server.store.copying import CopyDiffersError, StoreNotEmptyError
     from server.store.engine import StoreUnusableError
     from server.store.identity import StoreMovedError
-    from server.store.troubles import is_unusable
+    from server.store.troubles import is_of_sqlite, is_unusable
     from server.workers import WorkerFailedError
 
     if isinstance(error, DBAPIError) and is_unusable(error):
-        return f"the database cannot be used: {error.orig}"
+        more = ". `chapar doctor` says more." if is_of_sqlite(error) else ""
+        return f"the database cannot be used: {error.orig}{more}"
     told = (
         FormError
         | Problem

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from server.doctor import environment, facts, files, machine, store
 from server.doctor.findings import Check, Finding, Level
@@ -79,6 +79,9 @@ def _guarded(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from findings
     except SQLAlchemyError as error:
+        if type(error) is DatabaseError:  # so SQLite calls a file that is damaged, or is none of its own
+            yield Check(name).broken(f"the database is damaged: {describe(error)}", store.DAMAGED)
+            return
         yield Check(name).broken(
             f"the database cannot be read: {describe(error)}",
             "Look whether it runs, at CHAPAR_DATABASE_URL, at the disk (`dmesg`) and at who owns the files.",

@@ -17,6 +17,14 @@ from server.store.tables import node
 POSTGRESQL_MIN = 140_000
 LOG_BYTES_MAX = 200 * MEGABYTE
 ON = frozenset({"on"})
+DAMAGED = (
+    "Stop the server, keep a copy of the data directory, restore the newest backup (`chapar restore`), and look for "
+    "what broke it: the disk, a copy made while it ran, a network file system."
+)
+EMPTY = (
+    "Is it the right one? Where there were records, restore the newest backup (`chapar restore`): `chapar serve` would "
+    "begin a new node that knows no tablet."
+)
 SAFE = {
     "fsync": ON,
     "full_page_writes": ON,
@@ -33,7 +41,7 @@ def check_schema(connection: Connection) -> Iterator[Finding]:
         version = ".".join(map(str, connection.dialect.server_version_info or ()))
         yield check.fine(f"{connection.dialect.name} {version}, schema {revision}")
     elif revision is None:
-        yield check.broken("the database is empty", "Is it the right one? `chapar serve` makes the tables.")
+        yield check.broken("the database is empty", EMPTY)
     elif revision < HEAD:
         yield check.broken(
             f"its schema is {revision}, this software's is {HEAD}",
@@ -72,8 +80,7 @@ def _sqlite(connection: Connection, data: Path, pragma: str) -> Iterator[Finding
     else:
         yield check.broken(
             f"{pragma} finds {faults[0].splitlines()[-1]}",
-            "Stop the server, keep a copy of the data directory, restore the newest backup (`chapar restore`), and "
-            "look for what broke it: the disk, a copy made while it ran, a network file system.",
+            DAMAGED,
         )
     log = data / "chapar.sqlite-wal"
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:

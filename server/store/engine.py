@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,8 +99,11 @@ def open_to_look(data: Path, database_url: str = "") -> Engine:
     """Return an engine of the store as it is, to read from only: neither it nor its files are changed."""
     if database_url:
         return open_engine(data, database_url)
-    path = quote(str(sqlite_file(data).absolute()))
-    engine = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", hide_parameters=True)
+    file = sqlite_file(data).absolute()
+    # Where nobody can write, SQLite cannot make the index of its log; without a log it needs none, if it is told.
+    may_change = os.access(data, os.W_OK) or file.with_name(f"{file.name}-wal").exists()
+    options = "mode=ro&uri=true" + ("" if may_change else "&immutable=1")
+    engine = create_engine(f"sqlite:///file:{quote(str(file))}?{options}", hide_parameters=True)
     event.listen(engine, "connect", _prepare_to_look)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

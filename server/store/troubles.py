@@ -63,6 +63,11 @@ def describe(error: Exception) -> str:
     return f"{type(cause).__name__}: {(str(cause).splitlines() or [''])[0]}"
 
 
+def is_of_sqlite(error: DBAPIError) -> bool:
+    """Return whether SQLite says it, of its own files."""
+    return _sqlite_code(error) is not None
+
+
 def is_unusable(error: DBAPIError) -> bool:
     """Return whether the database, its address or its owner is to be mended, not a statement of ours.
 
