@@ -41,8 +41,8 @@ class Health:
 
 
 @router.api_route("/healthz", methods=ASKED)
-def healthz() -> dict[str, str]:
-    """Say that the process answers."""
+async def healthz() -> dict[str, str]:
+    """Say that the process answers. In no thread: all of them may wait for a database."""
     return {"status": "ok"}
 
 

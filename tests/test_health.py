@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import httpx2
 import pytest
 from conftest import Live, household, send, serving, wait_for
 from hostile import ON_SQLITE
+from sqlalchemy import Connection
 
 from server import disk, intake
 from server.node import Node
@@ -48,6 +51,25 @@ def test_probes_may_ask_for_the_status_alone(live):
         assert (answer.status_code, answer.content) == (200, b"")
     refused = live.client.post(f"{live.url}/healthz")
     assert (refused.status_code, set(refused.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_a_server_whose_threads_all_wait_for_the_database_is_alive(live):
+    url = live.tablet_url.replace("/key/", "/key/x") + "/formList"
+    with ThreadPoolExecutor(60) as crowd, writing(live.node.engine) as connection:
+        connection.exec_driver_sql("LOCK TABLE app_user IN ACCESS EXCLUSIVE MODE")
+        asked = [crowd.submit(httpx2.get, url, timeout=60) for _ in range(60)]
+        wait_for(lambda: waiting(connection) >= 40)
+        try:
+            assert httpx2.get(f"{live.url}/healthz", timeout=20).status_code == 200
+        finally:
+            connection.rollback()
+    assert {one.result().status_code for one in asked} == {401}
+
+
+def waiting(connection: Connection) -> int:
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'app_user'::regclass"
+    return int(connection.exec_driver_sql(query).scalar_one())
 
 
 def test_a_writer_that_hangs_is_not_ready_until_it_goes_on(live, monkeypatch):
