@@ -133,11 +133,15 @@ def _serve(settings: Settings, listener: socket.socket, ready: Connection, *, le
 
     os.setsid()  # Ctrl-C is for the one that starts them
     threading.Thread(target=_stop_when_alone, daemon=True).start()
-    node = open_node(settings)
     try:
-        run_server(node, listener, lambda: ready.send_bytes(b"ready"), leads=leads)
-    finally:
-        node.close()
+        node = open_node(settings)
+        try:
+            run_server(node, listener, lambda: ready.send_bytes(b"ready"), leads=leads)
+        finally:
+            node.close()
+    except Exception:
+        log.exception("worker %d failed", os.getpid())  # else multiprocessing prints the error's text
+        sys.exit(1)
 
 
 def _stop_when_alone() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
+import subprocess
+import sys
 
 import httpx2
 import orjson
@@ -76,6 +79,59 @@ def test_a_failure_of_the_server_itself_logs_no_value(settings):
     assert "submissions cannot be taken: FileNotFoundError" in log
     assert "Testname" not in log
     assert token not in log
+
+
+UNCAUGHT = f"""
+import asyncio, gc, logging, threading, warnings
+from server import logs
+
+def fail(*_):
+    raise ValueError({NAME!r})
+
+async def tasks():
+    asyncio.get_running_loop().call_soon(fail, {NAME!r})
+    task = asyncio.create_task(asyncio.to_thread(fail))
+    await asyncio.wait([task])
+
+class Odd:
+    def __del__(self):
+        fail()
+
+logs.to_standard_error("info", "FORM")
+logging.getLogger("chapar.test").info("a name of a file: %s", "caf\\udcff")
+logging.getLogger("chapar.test").info("a number", extra={{"fields": {{"bytes": 2**70}}}})
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+warnings.warn({NAME!r})
+asyncio.run(tasks())
+gc.collect()
+odd = Odd()
+del odd
+fail()
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_what_nobody_caught_is_logged_like_everything_without_its_text(form):
+    code = UNCAUGHT.replace("FORM", form)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "Testname" not in done.stderr
+    assert done.stderr.count("ValueError") == 5
+    if form == "json":
+        lines = [orjson.loads(line) for line in done.stderr.splitlines()[2:]]
+        assert [line["level"] for line in lines] == [
+            "critical",
+            "warning",
+            "error",
+            "error",
+            "critical",
+            "critical",
+        ]
+        assert [json.loads(line)["logger"] for line in done.stderr.splitlines()[:2]] == ["chapar.test"] * 2
 
 
 @pytest.mark.parametrize(
