@@ -13,6 +13,7 @@ from pathlib import Path
 
 from server import disk
 from server.disk import Room
+from server.store.troubles import Trouble
 
 EVERY_S = 10.0
 CALM_PERCENT = 2
@@ -69,12 +70,13 @@ class Watch:
 
     def _run(self) -> None:
         disks, clock = Disks(), Clock()
+        trouble = Trouble(log, "the data directory cannot be looked at")
         while True:
             try:
                 for room in disk.measure(*self._folders):
                     disks.look(room)
-            except OSError:
-                log.exception("the data directory cannot be looked at")
+            except OSError as error:
+                trouble.say(error)
             if self._stopped.wait(EVERY_S):
                 return
             if step_s := clock.look():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import wait_for
 
 from server import watch
 from server.disk import MEGABYTE, Room, measure, reserve_bytes
@@ -65,6 +66,21 @@ def test_a_blobs_folder_on_another_disk_is_a_room_of_its_own(tmp_path):
     if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("no second file system here")
     assert [room.name for room in measure(tmp_path, elsewhere)] == ["data", "blobs"]
+
+
+def test_a_folder_that_cannot_be_looked_at_is_told_once_a_minute(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(watch, "EVERY_S", 0.01)
+    looks = []
+    measure_as_ever = watch.disk.measure
+    monkeypatch.setattr(
+        watch.disk, "measure", lambda *folders: (looks.append(1), measure_as_ever(*folders))[1]
+    )
+    watching = watch.Watch(tmp_path, tmp_path / "missing", lambda: None)
+    wait_for(lambda: len(looks) > 5)
+    watching.close()
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("ERROR", None)
+    assert "cannot be looked at: FileNotFoundError" in record.getMessage()
 
 
 def test_a_clock_that_is_set_is_noticed_once(monkeypatch):
