@@ -72,17 +72,17 @@ def _write(connection: Connection, table: Table, rows: Rows, on_conflict: str) -
         return
     names = tuple(rows[0])
     if connection.dialect.name == "postgresql":
-        columns = tuple([_plain(table.c[name], row[name]) for row in rows] for name in names)
+        columns = tuple(_plain(table.c[name], [row[name] for row in rows]) for name in names)
         connection.exec_driver_sql(_insert_arrays(table, names) + on_conflict, columns)
     else:
         connection.exec_driver_sql(_insert_named(table, names) + on_conflict, list(map(dict, rows)))
 
 
-def _plain(column: Column[Any], value: Any) -> Any:
+def _plain(column: Column[Any], values: list[Any]) -> list[Any]:
     """A list holds values of one type, and an enumeration is another than its text."""
-    if isinstance(value, Enum):
-        return value.value
-    return value.decode() if isinstance(value, bytes) and isinstance(column.type, Text) else value
+    if isinstance(column.type, Text):
+        return [value.decode() if isinstance(value, bytes) else value for value in values]
+    return [value.value if isinstance(value, Enum) else value for value in values]
 
 
 @cache
