@@ -23,7 +23,7 @@ import orjson
 from sqlalchemy import Engine
 
 from server import garbage, logs
-from server.projection import join, lag, step
+from server.projection import STEP_MAX, join, lag, step
 from server.settings import Settings
 from server.store import forms
 from server.store.blobs import Blobs
@@ -179,13 +179,13 @@ def _has_come(stream: IO[bytes], patience_s: float) -> bool:
 
 def main(orders: BinaryIO) -> None:
     """Project until nothing has waited for a while, or the server is gone."""
-    os.nice(NICENESS)
     told = orjson.loads(orders.readline())
     settings = Settings(**told | {"data": Path(told["data"])})
     logs.to_standard_error(settings.log_level, settings.log_format)
     engine = open_engine(settings.data, settings.database_url)
     schemas = forms.Schemas(Blobs(settings.data, settings.blobs))
     garbage.search_seldom()
+    os.nice(NICENESS)  # not before: work piles up while it starts
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     trouble = Trouble(log, BEHIND)
@@ -197,7 +197,7 @@ def main(orders: BinaryIO) -> None:
             before = 0
             while (reached := step(engine, schemas)) is not None:
                 idle_since = time.monotonic()
-                if reached - before < MANY:
+                if reached - before < STEP_MAX:
                     time.sleep(GATHER_S)
                 before = reached
         except Exception as error:  # noqa: BLE001
