@@ -65,7 +65,7 @@ def instances(count: int, seed: int) -> Iterator[bytes]:
 def _answer(chance: random.Random, question: int) -> str:
     match question % 6:
         case 0:
-            return " ".join(chance.choices(WORDS, k=24))
+            return " ".join(chance.choices(WORDS, k=27))
         case 1:
             return str(chance.randrange(5000))
         case 2:
