@@ -21,7 +21,7 @@ from forms.compile import compile_form
 from forms.sample import sample
 from server.relay.codec import BLOCK, FEW, RECORDS_MAX, made_up
 from sync.clock import COUNTER_BITS
-from sync.frames import Sent, pack, unpack
+from sync.frames import Sent, Version, pack, unpack
 from sync.journal import Head, seal
 from sync.outline import Primer
 
@@ -78,7 +78,7 @@ def _measure(name: str, xmls: Sequence[bytes], known: bytes) -> None:
         pack(sent[:1], codec)
         for end in range(len(sent), len(sent) - frames * batch, -batch):
             began = time.process_time()
-            frame = pack(sent[end - batch : end], codec, in_words=True)
+            frame = pack(sent[end - batch : end], codec, Version.IN_TURNS)
             packed = time.process_time()
             unpack(frame, codec)
             out_s, in_s = out_s + packed - began, in_s + time.process_time() - packed

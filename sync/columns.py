@@ -4,7 +4,8 @@ Format: columns joined by U+0003, the texts of a column by U+0000; at the end of
 that follow. In the texts a random UUID (version 4, lower case) is written as U+0001 and a SHA-256 (64 hex digits, alone) as
 U+0002; what they are by chance follows apart, since nothing compresses it: 30 and 64 digits in the order in which they are
 met, then two bits of each UUID. The joined text is compressed by zstd, or by bzip2 where it is smaller so: large ones,
-which `sync.words` may fold before (the compressed text begins with `W` then).
+which `sync.words` may fold before (the compressed text begins with `W` then). In large texts of documents a number that
+stands there once is written as U+0006 and its length, and its digits follow behind all else, twelve in 5 bytes.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 import bz2
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
-from itertools import chain, repeat
+from itertools import accumulate, chain, repeat
 
 from zstandard import (
     DICT_TYPE_RAWCONTENT,
@@ -38,6 +40,8 @@ DICTIONARY_BYTES_MIN = 8
 """Less is none for zstd."""
 SORTED_BYTES_MIN = 24_000
 """From here on bzip2 is as quick, and smaller even without a dictionary."""
+DIGITS_MAX = 20
+"""Of a number that is written apart."""
 
 _BZIP2, _WORDS = b"BZh", b"W"
 _BY_CHANCE = re.compile(
@@ -48,6 +52,10 @@ _MARKS = re.compile("[\x01\x02]")
 _UUID, _DIGEST = "\x01", "\x02"
 _UUID_DIGITS, _DIGEST_DIGITS = 30, 64
 _VARIANTS = "89ab"
+_NUMBER = re.compile("([0-9][0-9][0-9][0-9][0-9]+)")
+_NUMBER_MARK = "\x06"
+_LENGTH_ZERO = ord("0")
+_PIECE_DIGITS, _PIECE_BYTES = 12, 5
 _TWO_BITS = {one: format(number, "02b") for number, one in enumerate(_VARIANTS)}
 
 
@@ -67,30 +75,43 @@ class Known:
         return made
 
 
-def pack(columns: Sequence[Sequence[str]], known: Known, *, in_words: bool = False) -> bytes:
-    """Return the columns as bytes. in_words: the receiver reads texts of many words as such."""
+def pack(
+    columns: Sequence[Sequence[str]], known: Known, *, in_words: bool = False, with_numbers: bool = False
+) -> bytes:
+    """Return the columns as bytes.
+
+    in_words: the receiver reads texts of many words as such. with_numbers: it reads numbers that stand apart, and no
+    text has U+0006 in it.
+    """
     by_chance: list[str] = []
+    numbers = b""
     text = _join(columns, by_chance)
     data = text.encode()
+    if with_numbers and len(data) >= SORTED_BYTES_MIN:
+        text, numbers = _take_numbers(text)
+        data = text.encode()
     if len(data) < SORTED_BYTES_MIN:
         small = ZstdCompressor(LEVEL, dict_data=known.ready).compress(data)
     elif in_words and (folded := fold(text)) is not None:
         small = _WORDS + bz2.compress(folded)
     else:
         small = bz2.compress(data)
-    return struct.pack(">I", len(small)) + small + _as_bytes(by_chance)
+    return struct.pack(">I", len(small)) + small + _as_bytes(by_chance) + numbers
 
 
-def unpack(data: bytes, known: Known) -> list[list[str]]:
-    """Return each column's texts; the last one counts for all that follow.
+def unpack(data: bytes, known: Known, *, with_numbers: bool = False) -> list[list[str]]:
+    """Return each column's texts; the last one counts for all that follow. with_numbers: as for `pack`.
 
     Raises ValueError, OSError, ZstdError, struct.error.
     """
     (size,) = struct.unpack_from(">I", data)
     small = data[4 : 4 + size]
     text = _text_of(small, known)
+    end = len(data)
+    if with_numbers:
+        text, end = _put_numbers_back(text, data)
     uuids, digests = text.count(_UUID), text.count(_DIGEST)
-    digits = data[4 + size :].hex()
+    digits = data[4 + size : end].hex()
     end = uuids * _UUID_DIGITS + digests * _DIGEST_DIGITS
     variants = format(int(digits[end:] or "0", 16), f"0{4 * len(digits[end:])}b")
     if len(digits) < end or len(variants) < 2 * uuids:
@@ -166,6 +187,38 @@ def _join(columns: Sequence[Sequence[str]], by_chance: list[str]) -> str:
             text = _BY_CHANCE.sub(take_out, text)
         joined.append(text)
     return "\x03".join(joined)
+
+
+def _take_numbers(text: str) -> tuple[str, bytes]:
+    """Return the text without the digits of numbers that stand in it once, and those."""
+    parts = _NUMBER.split(text)
+    once = {
+        number for number, times in Counter(parts[1::2]).items() if times == 1 and len(number) <= DIGITS_MAX
+    }
+    taken = ""
+    for place in range(1, len(parts), 2):
+        if (number := parts[place]) in once:
+            taken += number
+            parts[place] = f"{_NUMBER_MARK}{chr(_LENGTH_ZERO + len(number))}"
+    pieces = (taken[start : start + _PIECE_DIGITS] for start in range(0, len(taken), _PIECE_DIGITS))
+    digits = b"".join(int(one.ljust(_PIECE_DIGITS, "0")).to_bytes(_PIECE_BYTES, "big") for one in pieces)
+    return "".join(parts), digits
+
+
+def _put_numbers_back(text: str, data: bytes) -> tuple[str, int]:
+    """Return the text with the numbers whose digits end these bytes, and where they begin. Raises ValueError."""
+    first, *parts = text.split(_NUMBER_MARK)
+    counts = [ord(part[:1] or "\0") - _LENGTH_ZERO for part in parts]
+    begin = len(data) - -(-sum(counts) // _PIECE_DIGITS) * _PIECE_BYTES
+    if begin < 0 or min(counts, default=0) < 0:
+        raise ValueError("numbers are missing")
+    pieces = (data[start : start + _PIECE_BYTES] for start in range(begin, len(data), _PIECE_BYTES))
+    digits = "".join(f"{int.from_bytes(piece, 'big'):0{_PIECE_DIGITS}}" for piece in pieces)
+    ends = list(accumulate(counts))
+    found = (
+        digits[end - count : end] + part[1:] for end, count, part in zip(ends, counts, parts, strict=True)
+    )
+    return first + "".join(found), begin
 
 
 def _as_bytes(by_chance: Sequence[str]) -> bytes:

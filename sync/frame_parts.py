@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 
 from sync import columns
 from sync.columns import Known
 from sync.outline import Outline, Primer
 
-MAGIC, MAGIC_IN_WORDS = b"CF1", b"CF2"
+
+class Version(IntEnum):
+    """What may stand in a frame, each with all that those before it have; a receiver says what it reads."""
+
+    FIRST = 1
+    IN_WORDS = 2
+    IN_TURNS = 3
+
+    @property
+    def magic(self) -> bytes:
+        """How a frame of it begins."""
+        return b"CF%d" % self
+
+
+MAGIC_BYTES = 3
 ENTRY_COLUMNS = 11
 STANDING = Known(
     [
@@ -36,21 +51,27 @@ class Model:
     known: Known
 
     @classmethod
-    def of(cls, primer: Primer | None) -> Model:
+    def of(cls, primer: Primer | None, version: Version) -> Model:
         """Begin with what the primer says."""
+        in_turns = version >= Version.IN_TURNS
         if primer is None:
-            return cls(None, Outline(), NOTHING)
-        return cls(primer, primer.outline.copy(), primer.known)
+            return cls(None, Outline(in_turns=in_turns), NOTHING)
+        return cls(primer, primer.outline.copy(in_turns=in_turns), primer.known)
 
-    def pack(self, *, in_words: bool) -> bytes:
+    def pack(self, version: Version) -> bytes:
         """Return its columns, and before them one with the marks that are new."""
         before = len(self.primer.outline.marks) if self.primer else 1
         new = self.outline.marks[before:]
-        return columns.pack([[*new, ""], *self.outline.columns], self.known, in_words=in_words)
+        return columns.pack(
+            [[*new, ""], *self.outline.columns],
+            self.known,
+            in_words=version >= Version.IN_WORDS,
+            with_numbers=version >= Version.IN_TURNS,
+        )
 
     def unpack(self, part: bytes) -> list[Iterator[str]]:
         """Take the new marks up; return the columns."""
-        new, *texts = columns.unpack(part, self.known)
+        new, *texts = columns.unpack(part, self.known, with_numbers=True)
         for mark in filter(None, new):
             self.outline.number(mark)
         return list(map(columns.endless, texts))

@@ -24,7 +24,7 @@ from sync.frame_items import (
     computed_key,
     form_id_of,
 )
-from sync.frame_parts import AS_IT_IS, ENTRY_COLUMNS, MAGIC, NO_KEY, SKIP, STANDING, Model
+from sync.frame_parts import AS_IT_IS, ENTRY_COLUMNS, MAGIC_BYTES, NO_KEY, SKIP, STANDING, Model, Version
 from sync.journal import GENESIS, Entry, Fact, Kind, hash_header, hash_payload
 from sync.outline import Primer
 
@@ -38,9 +38,10 @@ class FrameReader:
     """One frame on its way in. Raises whatever reading what cannot be raises."""
 
     def __init__(self, frame: bytes, codec: Codec) -> None:
+        version = next(one for one in Version if frame.startswith(one.magic))
         check, *parts = _parts(frame)
         self._check = check
-        self._models = [Model.of(primer) for primer in _primers(parts[0], codec)]
+        self._models = [Model.of(primer, version) for primer in _primers(parts[0], codec)]
         found = columns.unpack(parts[1], STANDING)
         self._places = found[0]
         self._columns = list(map(columns.endless, found[:ENTRY_COLUMNS]))
@@ -153,8 +154,8 @@ def _whole(text: str, least: int = 0, most: int = INTEGER_MAX) -> int:
 
 
 def _parts(frame: bytes) -> Iterator[bytes]:
-    place = len(MAGIC) + CHECK_BYTES
-    yield frame[len(MAGIC) : place]
+    place = MAGIC_BYTES + CHECK_BYTES
+    yield frame[MAGIC_BYTES:place]
     while place < len(frame):
         (size,) = struct.unpack_from(">I", frame, place)
         place += 4 + size

@@ -24,13 +24,12 @@ from sync.frame_items import (
 from sync.frame_parts import (
     AS_IT_IS,
     ENTRY_COLUMNS,
-    MAGIC,
-    MAGIC_IN_WORDS,
     NO_KEY,
     SENT,
     SKIP,
     STANDING,
     Model,
+    Version,
 )
 from sync.journal import GENESIS, Fact, Kind
 
@@ -42,12 +41,12 @@ COUNTER_MAX = (1 << COUNTER_BITS) - 1
 class FrameWriter:
     """Writes one frame.
 
-    codec: None to make nothing small that could go wrong. in_words: as `sync.frames.pack` has it.
+    codec: None to make nothing small that could go wrong. version: that the receiver reads.
     """
 
-    def __init__(self, codec: Codec | None, *, in_words: bool = False) -> None:
+    def __init__(self, codec: Codec | None, version: Version = Version.FIRST) -> None:
         self._codec = codec
-        self._in_words = in_words
+        self._version = version
         self._columns: list[list[str]] = [[] for _ in range(ENTRY_COLUMNS)]
         self._details = DetailWriter()
         self._plain: list[bytes] = []
@@ -70,10 +69,13 @@ class FrameWriter:
             b"".join(bytes([len(name)]) + name for name in names),
             columns.pack([*self._columns, *self._details.columns], STANDING),
             columns.compress(b"".join(self._plain)) if self._plain else b"",
-            *(model.pack(in_words=self._in_words) for model in models),
+            *(model.pack(self._version) for model in models),
         ]
-        magic = MAGIC_IN_WORDS if self._in_words else MAGIC
-        return magic + check_bytes(items) + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+        return (
+            self._version.magic
+            + check_bytes(items)
+            + b"".join(struct.pack(">I", len(part)) + part for part in parts)
+        )
 
     def _skip(self, skip: Skip) -> None:
         self._put_place(SKIP, skip.origin, skip.epoch, skip.first)
@@ -140,7 +142,7 @@ class FrameWriter:
         if form not in self._models:
             if len(self._models) >= MODELS_MAX:
                 return None
-            self._models[form] = Model.of(self._codec.primer(*form))
+            self._models[form] = Model.of(self._codec.primer(*form), self._version)
         return self._models[form]
 
     def _put(self, column: int, text: str) -> None:

@@ -8,7 +8,7 @@ submission's detail and its XML both say. The whole format is in docs/relay.md.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from zstandard import ZstdError
 
@@ -21,36 +21,43 @@ from sync.frame_items import (
     Skip,
     UnknownFormError,
 )
-from sync.frame_parts import MAGIC, MAGIC_IN_WORDS
+from sync.frame_parts import Version
 from sync.frame_reader import FrameReader
 from sync.frame_writer import FrameWriter
 from sync.journal import BrokenChainError, hash_header, hash_payload
 
 __all__ = [
-    "IN_WORDS",
     "PLAIN",
+    "READS",
     "Codec",
     "FrameError",
     "Payload",
     "Sent",
     "Skip",
     "UnknownFormError",
+    "Version",
+    "newest_version",
     "pack",
     "unpack",
 ]
 
-IN_WORDS = "frames in words"
-"""What a node calls it that it reads frames of version 2, among the kinds of entries that it knows beyond the first."""
+READS = {"frames in words": Version.IN_WORDS, "frames in turns": Version.IN_TURNS}
+"""What a node calls the versions of frames that it reads, among the kinds of entries that it knows beyond the first."""
 
 
-def pack(items: Sequence[Sent | Skip], codec: Codec, *, in_words: bool = False) -> bytes:
+def newest_version(kinds: Iterable[str]) -> Version:
+    """Return the newest version of frames that somebody reads who knows these kinds."""
+    return max((READS[kind] for kind in kinds if kind in READS), default=Version.FIRST)
+
+
+def pack(items: Sequence[Sent | Skip], codec: Codec, version: Version = Version.FIRST) -> bytes:
     """Return these items as one frame, which was read again before it is trusted.
 
-    in_words: the receiver reads frames of version 2, IN_WORDS.
+    version: that the receiver reads.
     Raises BrokenChainError when an entry is not what was sealed: it must not travel as if it were.
     """
     try:
-        frame = FrameWriter(codec, in_words=in_words).write(items)
+        frame = FrameWriter(codec, version).write(items)
         found = unpack(frame, codec)
         if len(found) == len(items) and all(map(_is_same, found, items)):
             return frame
@@ -67,7 +74,7 @@ def unpack(frame: bytes, codec: Codec) -> list[Sent | Skip]:
 
     Raises FrameError, UnknownFormError.
     """
-    if not frame.startswith((MAGIC, MAGIC_IN_WORDS)):
+    if not frame.startswith(tuple(version.magic for version in Version)):
         raise FrameError("This is no frame, or one of a newer version.")
     try:
         return FrameReader(frame, codec).read()

@@ -6,8 +6,9 @@ Nothing of a form is interpreted, so that any text comes back exactly as it was.
 Format: a document is a sequence of marks, ended by mark 0. A mark is a tag with its attributes' values left out
 (`T<data id="" version="">`), an element without children (`Lname`, written `<name>text</name>` or, for the text U+0004,
 `<name />`), or text between tags (`F`). Mark n is the n-th that was met. After a mark, or after this text of it where that
-was once wrong, the one is expected that followed last; a document's steps name the places where that is wrong: how many
-marks were as expected before, and which one stands there. An element's text is U+0005 where its recipe makes it of the
+was once wrong, the one is expected that followed last. A document's steps name the places where that is wrong: turns where
+another stands that has followed there before, and behind them how many other marks stand before, and which one stands
+there. An element's text is U+0005 where its recipe makes it of the
 texts before it (`sync.recipes`).
 """
 
@@ -26,32 +27,42 @@ END = 0
 MARKS_MAX = 5_000_000
 """In one document: a damaged frame must not go on for ever."""
 
+FIRST_TURN, PASSED_MAX = ord("A"), 50_000
+"""A turn is a character, above those of other steps and below the surrogates."""
+STEPS = "0123456789 "
+
 _ATTRIBUTE = re.compile(r'"([^"]*)"')
 _HOLE = '""'
 
 
 class Outline:
-    """What markup follows what, and a column of texts for each mark; column 0 has each document's steps."""
+    """What markup follows what, and a column of texts for each mark; column 0 has each document's steps.
 
-    def __init__(self) -> None:
+    in_turns: whether steps may be turns when written; they are read either way.
+    """
+
+    def __init__(self, *, in_turns: bool = False) -> None:
+        self._in_turns = in_turns
         self.marks = ["end"]
         self.columns: list[list[str]] = [[]]
-        self._cut: list[tuple[str, int, str, str]] = [("", 0, "", "")]
+        self._cut: list[tuple[str, int, str, str]] = [("", 0, "", "<")]  # the end stands nowhere
         self._written: list[tuple[str, str, str]] = [("", "", "")]
         self._numbers = {"end": END}
         self._follows = [END]
         self._exceptions: dict[int, dict[str, int]] = {}
+        self._followers: dict[int, list[int]] = {}
         self._recipes = Recipes()
 
-    def copy(self) -> Outline:
+    def copy(self, *, in_turns: bool) -> Outline:
         """Return an outline that knows the same markup, with empty columns."""
-        other = Outline()
+        other = Outline(in_turns=in_turns)
         other.marks, other.columns = list(self.marks), [[] for _ in self.columns]
         other._cut, other._written = list(self._cut), list(self._written)
         other._numbers = dict(self._numbers)
         other._follows = list(self._follows)
         other._exceptions = {number: dict(some) for number, some in self._exceptions.items()}
-        other._recipes = self._recipes.copy()
+        other._followers = {number: list(some) for number, some in self._followers.items()}
+        other._recipes = self._recipes.copy(again=in_turns)
         return other
 
     def number(self, mark: str) -> int:
@@ -82,13 +93,14 @@ class Outline:
         columns, follows, exceptions, cut = self.columns, self._follows, self._exceptions, self._cut
         recipes = self._recipes
         promising, settled = recipes.promising, recipes.settled
-        before, said, right = END, "", 0
+        before, said, right, passed, turns = END, "", 0, 0, ""
         free, *pieces = whole.split("<")
         place, end = 0, len(pieces)
         pieces.append("")
         while free or place < end:
             expected = follows[before]
-            if before in exceptions:
+            is_fork = before in exceptions
+            if is_fork:
                 expected = exceptions[before].get(said, expected)
             head, size, tail, alone = cut[expected]
             number, text = expected, ""
@@ -110,10 +122,16 @@ class Outline:
                     place += bool(tail) and text != EMPTY
             if number == expected:
                 right += 1
+                passed += is_fork
             else:
-                steps += (right, number)
+                if turn := self._turn(before, expected, number, passed):
+                    turns += turn
+                    right += 1
+                    passed = 0
+                else:
+                    steps += (right, number)
+                    right = 0
                 self._note(before, said, number)
-                right = 0
             before, said = number, text
             if tail:
                 if number in promising or (len(text) >= CHARS_MIN and number not in settled):
@@ -127,10 +145,13 @@ class Outline:
             elif text:
                 columns[number].append(text)
                 texts[number] = text
-        if exceptions.get(before, {}).get(said, follows[before]) != END:
-            steps += (right, END)
+        if (expected := exceptions.get(before, {}).get(said, follows[before])) != END:
+            if turn := self._turn(before, expected, END, passed):
+                turns += turn
+            else:
+                steps += (right, END)
             self._note(before, said, END)
-        columns[0].append(" ".join(map(str, steps)))
+        columns[0].append(turns + " ".join(map(str, steps)))
         return texts
 
     def read(self, texts: Sequence[Iterator[str]]) -> tuple[str, dict[int, str]]:
@@ -143,17 +164,25 @@ class Outline:
         follows, exceptions, written = self._follows, self._exceptions, self._written
         settled = self._recipes.settled
         before, said, size = END, "", 0
-        turns = map(int, next(texts[0]).split())
-        wrong = next(turns, MARKS_MAX)
+        told = next(texts[0])
+        turned = told.rstrip(STEPS)
+        steps, turns = map(int, told[len(turned) :].split()), (ord(char) - FIRST_TURN for char in turned)
+        wrong, left = next(steps, MARKS_MAX), next(turns, MARKS_MAX)
         for place in range(MARKS_MAX):
             if place == wrong:
-                number = next(turns)
+                number = next(steps)
                 self._note(before, said, number)
-                wrong += 1 + next(turns, MARKS_MAX)
+                wrong += 1 + next(steps, MARKS_MAX)
             else:
                 number = follows[before]
                 if before in exceptions:
                     number = exceptions[before].get(said, number)
+                    left -= 1
+                    if left < 0:
+                        others = self._others(before, number)
+                        number = others[next(turns) if len(others) > 1 else 0]
+                        self._note(before, said, number)
+                        left = next(turns, MARKS_MAX)
             head, tail, alone = written[number]
             before = number
             if tail:
@@ -183,10 +212,25 @@ class Outline:
                 break
         raise ValueError("a document has no end")
 
+    def _turn(self, before: int, expected: int, number: int, passed: int) -> str:
+        """Return how a turn is told; "" when this mark has never followed that one. passed: forks since the last turn."""
+        others = self._others(before, expected) if self._in_turns else []
+        if number not in others or max(passed, len(others)) > PASSED_MAX:
+            return ""
+        turn = chr(FIRST_TURN + passed)
+        return turn if len(others) == 1 else turn + chr(FIRST_TURN + others.index(number))
+
+    def _others(self, before: int, expected: int) -> list[int]:
+        """Return what has followed a mark, in the order in which it was met, and is not what is expected."""
+        return [number for number in self._followers.get(before, ()) if number != expected]
+
     def _note(self, before: int, said: str, number: int) -> None:
         """Expect a mark where another was; what only one has followed so far needs no text to tell."""
         if self._follows[before] != END:
             self._exceptions.setdefault(before, {})[said] = number
+            followers = self._followers.setdefault(before, [self._follows[before]])
+            if number not in followers:
+                followers.append(number)
         self._follows[before] = number
 
 

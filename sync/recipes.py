@@ -36,12 +36,14 @@ class Recipes:
         self._tries: dict[int, int] = {}
         self._misses: dict[int, int] = {}
 
-    def copy(self) -> Recipes:
-        """Return the same recipes, to find others beside them."""
+    def copy(self, *, again: bool) -> Recipes:
+        """Return the same recipes, to find others beside them. again: also where several texts made one, once more."""
         other = Recipes()
         other.known, other.promising = dict(self.known), dict(self.promising)
-        other.settled = set(self.settled)
-        other._tries, other._misses = dict(self._tries), dict(self._misses)
+        reopened = {mark for mark, recipe in self.known.items() if again and _is_of_several(recipe)}
+        other.settled = self.settled - reopened
+        other._tries = {mark: tries for mark, tries in self._tries.items() if mark not in reopened}
+        other._misses = dict(self._misses)
         return other
 
     def write(self, mark: int, text: str, texts: Mapping[int, str]) -> str:
@@ -73,6 +75,11 @@ class Recipes:
         if len(text) <= CHARS_MAX and (found := find(text, texts)):
             self.known[mark] = self.promising[mark] = found
             self._misses[mark] = 0
+
+
+def _is_of_several(recipe: Recipe) -> bool:
+    """Whether it puts texts of several marks together. By chance a short text is often made of a single one."""
+    return len({piece[0] for piece in recipe if not isinstance(piece, str)}) > 1
 
 
 def makes(recipe: Recipe, text: str, texts: Mapping[int, str]) -> bool:

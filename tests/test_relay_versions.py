@@ -18,7 +18,7 @@ from server.relay.session import Session
 from server.store import logs
 from server.store.engine import reading
 from server.store.tables import journal as entries
-from sync.frames import IN_WORDS, FrameError, Sent
+from sync.frames import READS, FrameError, Sent
 from sync.journal import FIRST_KINDS, Kind
 
 __all__ = ["centre", "new_node", "post"]
@@ -33,7 +33,7 @@ NEW = Kind.DISTINCT
 def receiver_is(monkeypatch):
     """Make NEW a kind that was added lately; return how to make the receiver an older node, or a newer one.
 
-    An older one can read no frame that holds NEW, and would lose all else that is in it; nor one of version 2.
+    An older one can read no frame that holds NEW, and would lose all else that is in it; nor one of a later version.
     """
     monkeypatch.setattr("server.relay.other.FIRST_KINDS", FIRST_KINDS - {NEW})
 
@@ -48,7 +48,7 @@ def receiver_is(monkeypatch):
     @contextmanager
     def receiver_is(*, newer):
         with monkeypatch.context() as patch:
-            patch.setattr(Session, "kinds", [NEW, IN_WORDS] if newer else [])
+            patch.setattr(Session, "kinds", [NEW, *READS] if newer else [])
             if not newer:
                 for module in (frames, bundles):
                     patch.setattr(module, "unpack", older_unpack)

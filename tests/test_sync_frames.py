@@ -17,10 +17,22 @@ from conftest import household
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sync import outline
+from sync import columns, outline
+from sync.columns import SORTED_BYTES_MIN
 from sync.fact_keys import key_of
 from sync.frame_writer import FrameWriter
-from sync.frames import PLAIN, FrameError, Payload, Sent, Skip, UnknownFormError, pack, unpack
+from sync.frames import (
+    PLAIN,
+    Codec,
+    FrameError,
+    Payload,
+    Sent,
+    Skip,
+    UnknownFormError,
+    Version,
+    pack,
+    unpack,
+)
 from sync.journal import BrokenChainError, Entry, Fact, Head, Kind, seal
 from sync.outline import Primer
 from sync.words import CHARS_MIN, fold, unfold
@@ -44,6 +56,7 @@ def log(of: Sequence[Fact], origin: str = "5f0e6ad2-9d4a-4c55-8a4e-6a9a3d7f0c11"
 
 @settings(max_examples=30)
 @given(st.lists(facts, max_size=5))
+@example([Fact(Kind.SUBMISSION, 1, None, b"{}", b"<")])
 def test_any_entries_come_back_as_they_were(of: list[Fact]) -> None:
     items = [Sent(entry) for entry in log(of)]
     assert unpack(pack(items, PLAIN), PLAIN) == items
@@ -124,7 +137,19 @@ def test_any_text_comes_back_to_the_byte(sent: list[str], known: list[str]) -> N
     items = [Sent(entry) for entry in log([submission(one.encode()) for one in sent])]
     codec = Remembers(tuple(one.encode() for one in known))
     assert unpack(pack(items, codec), codec) == items
-    assert packed_small(items)
+    assert packed_small(items, codec)
+
+
+forks = st.lists(
+    st.sampled_from(["<a>1</a>", "<a>2</a>", "<b>1</b>", "<c />", '<d e="1">', "x"]), max_size=12
+).map("".join)
+
+
+@settings(max_examples=100)
+@given(st.lists(forks, max_size=12), st.lists(forks, max_size=3))
+def test_documents_that_go_on_in_many_ways_come_back(sent: list[str], known: list[str]) -> None:
+    codec = Remembers(tuple(one.encode() for one in known))
+    assert packed_small([Sent(entry) for entry in log([submission(one.encode()) for one in sent])], codec)
 
 
 @settings(max_examples=30)
@@ -173,6 +198,56 @@ def test_what_a_document_says_twice_is_sent_once() -> None:
     assert len(pack(twice, PLAIN)) < len(pack(once, PLAIN)) + 99
 
 
+def test_what_nobody_was_asked_takes_a_character_where_others_were_not_either() -> None:
+    chance = [int(hashlib.sha256(bytes([number])).hexdigest()[:6], 16) for number in range(200)]
+    answered = ["".join(f"<q{n}>1</q{n}>" for n in range(24) if bits >> n & 1) for bits in chance]
+    items = [Sent(entry) for entry in log([submission(f"<data>{one}</data>".encode()) for one in answered])]
+    in_turns, before = (len(pack(items, PLAIN, version)) for version in (Version.IN_TURNS, Version.IN_WORDS))
+    assert in_turns < before - len(items)
+
+
+def test_what_made_up_records_leave_blank_is_found_in_those_that_are_sent() -> None:
+    def named(place: str, number: int, name: str = "{0} {1} {2}") -> bytes:
+        said = place, f"2026-11-{10 + number % 20}", f"KD{number:06}"
+        return "<data><p>{}</p><d>{}</d><c>{}</c><n>{}</n></data>".format(
+            *said, name.format(*said)
+        ).encode()
+
+    known = Remembers(tuple(named("", number, ("{1} {2}", "{2} {1}")[number % 2]) for number in range(8)))
+    places = ["Islam Qala", "Milak", "Torkham", "Spin Boldak"]
+    of = [submission(named(places[number % 4], number * 7919 % 10**6)) for number in range(100)]
+    items = [Sent(entry) for entry in log(of)]
+    again, before = (len(pack(items, known, version)) for version in (Version.IN_TURNS, Version.IN_WORDS))
+    assert again < before - 100
+
+
+MANY_DIGITS = [
+    str(int(hashlib.sha256(number.to_bytes(2, "big")).hexdigest(), 16))[-30:]
+    for number in range(SORTED_BYTES_MIN // 5)
+]
+numbers = st.lists(st.text("0123456789a \x00۱", max_size=30), min_size=1, max_size=20)
+
+
+@settings(max_examples=50)
+@given(st.lists(numbers, min_size=1, max_size=4), st.integers(5, 25))
+@example([["12345678", "12345678", "1" * 20, "2" * 21]], 6)
+def test_numbers_come_back(columns_of: list[list[str]], size: int) -> None:
+    many = [one[:size] for one in MANY_DIGITS]
+    given_columns = [*(["\0".join(one)] for one in columns_of), many]
+    packed = columns.pack(given_columns, columns.Known([]), in_words=True, with_numbers=True)
+    found = columns.unpack(packed, columns.Known([]), with_numbers=True)
+    assert ["\0".join(one) for one in found[:-1]] == [one[0] for one in given_columns[:-1]]
+    assert found[-1] == many
+
+
+def test_numbers_that_nobody_repeats_take_what_digits_weigh() -> None:
+    many = [one[:12] for one in MANY_DIGITS]
+    packed = columns.pack([many], columns.Known([]), with_numbers=True)
+    assert len(packed) < 5 * len(many) + 200
+    with pytest.raises(ValueError, match="missing"):
+        columns.unpack(packed[:-9000], columns.Known([]), with_numbers=True)
+
+
 def test_an_element_without_text_may_be_made_of_another() -> None:
     sent = [f"<data><a>{one}</a><b>{one}</b></data>" for one in ("transit", "border", "family")]
     of = [submission(one.encode()) for one in (*sent, "<data><a /><b /></data>", *sent)]
@@ -201,7 +276,7 @@ def test_texts_of_many_words_are_smaller_in_words() -> None:
     items = [
         Sent(entry) for entry in log([submission(f"<data><a>{text}</a></data>".encode()) for text in said])
     ]
-    frame, other = pack(items, PLAIN, in_words=True), pack(items, PLAIN)
+    frame, other = pack(items, PLAIN, Version.IN_WORDS), pack(items, PLAIN)
     assert unpack(frame, PLAIN) == items
     assert len(frame) < len(other) * 0.95
 
@@ -289,6 +364,6 @@ def named(fact: Fact) -> str:
     return form_id if isinstance(form_id, str) else ""
 
 
-def packed_small(items: list[Sent]) -> bool:
-    """Whether the small way was taken, and not the one for what it cannot do."""
-    return pack(items, PLAIN) == FrameWriter(PLAIN).write(items)
+def packed_small(items: list[Sent], codec: Codec = PLAIN) -> bool:
+    """Whether the small way is exact in each version; `pack` takes another where it is not."""
+    return all(unpack(FrameWriter(codec, version).write(items), codec) == items for version in Version)

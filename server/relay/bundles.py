@@ -32,7 +32,7 @@ from server.store import journal, logs, lost, mentions, peers, posts, requests
 from server.store.engine import reading, writing
 from server.store.files import files_in
 from server.store.requests import Requests
-from sync.frames import IN_WORDS, PLAIN, FrameError, Sent, Skip, pack, unpack
+from sync.frames import PLAIN, FrameError, Sent, Skip, newest_version, pack, unpack
 
 RAW_BYTES = 4_000_000
 """Of the entries in one frame: many records together become smaller."""
@@ -211,13 +211,13 @@ def _iter(
     """Yield messages, texts before files, each with how many entries it brings and how many files it ends."""
     named: dict[str, None] = {}
     asked = requests.read(connection, other.origin)
-    in_words = IN_WORDS in scope_of(connection, other).kinds
+    version = newest_version(scope_of(connection, other).kinds)
     for items in _together(connection, other, asked, everything):
         sent = [item for item in items if isinstance(item, Sent)]
         for one in sent:
             detail = orjson.loads(one.entry.fact.detail or b"{}")
             named |= dict.fromkeys(sorted(files_in(detail)) if isinstance(detail, dict) else ())
-        yield Message(head, [pack(items, PLAIN, in_words=in_words)]), len(sent), 0
+        yield Message(head, [pack(items, PLAIN, version)]), len(sent), 0
     named |= dict.fromkeys(asked.files)
     sizes = {sha256: size for sha256 in named if (size := node.blobs.size(sha256)) is not None}
     for sha256, total in sorted(sizes.items(), key=lambda file: (file[1], file[0])):

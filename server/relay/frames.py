@@ -18,7 +18,7 @@ from server.relay.messages import Head
 from server.relay.scope import Scope
 from server.store import lost
 from server.store.lost import Asked
-from sync.frames import IN_WORDS, PLAIN, Sent, Skip, UnknownFormError, pack, unpack
+from sync.frames import PLAIN, Sent, Skip, UnknownFormError, newest_version, pack, unpack
 from sync.journal import BrokenChainError
 from sync.logs import Have
 
@@ -98,7 +98,7 @@ class Frames:
     ) -> bytes:
         codec = StoreCodec(connection, said if len(items) <= FEW else None)
         try:
-            frame = pack(items, PLAIN if self._is_plain else codec, in_words=IN_WORDS in scope.kinds)
+            frame = pack(items, PLAIN if self._is_plain else codec, newest_version(scope.kinds))
         except BrokenChainError as error:
             log.error("%s: it cannot be sent", error)
             frame = pack(mending.without_damage(items), PLAIN)

@@ -26,7 +26,7 @@ from server.relay.other import Other, list_below, look_at_own, note_marks, note_
 from server.store import logs, lost, marks, mentions, peers
 from server.store.engine import reading, writing
 from server.store.lost import Asked
-from sync.frames import IN_WORDS, Sent, Skip
+from sync.frames import READS, Sent, Skip
 from sync.journal import FIRST_KINDS, Kind
 from sync.logs import MAIN, Have, Log, Range, list_have
 
@@ -48,7 +48,7 @@ class Session:
     which the other side lacked something. waiting: records that the node above has yet to get.
     """
 
-    kinds: Sequence[str] = sorted({*Kind, IN_WORDS} - FIRST_KINDS)
+    kinds: Sequence[str] = sorted({*Kind, *READS} - FIRST_KINDS)
 
     def __init__(self, node: Node, other: Other, name: str) -> None:
         self.name = name
