@@ -209,9 +209,7 @@ def test_what_nobody_was_asked_takes_a_character_where_others_were_not_either() 
 def test_what_made_up_records_leave_blank_is_found_in_those_that_are_sent() -> None:
     def named(place: str, number: int, name: str = "{0} {1} {2}") -> bytes:
         said = place, f"2026-11-{10 + number % 20}", f"KD{number:06}"
-        return "<data><p>{}</p><d>{}</d><c>{}</c><n>{}</n></data>".format(
-            *said, name.format(*said)
-        ).encode()
+        return "<data><p>{}</p><d>{}</d><c>{}</c><n>{}</n></data>".format(*said, name.format(*said)).encode()
 
     known = Remembers(tuple(named("", number, ("{1} {2}", "{2} {1}")[number % 2]) for number in range(8)))
     places = ["Islam Qala", "Milak", "Torkham", "Spin Boldak"]
