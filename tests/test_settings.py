@@ -127,3 +127,15 @@ def test_a_postgresql_that_cannot_be_used_is_told_in_a_sentence(tmp_path):
             assert word in log
             assert "Traceback" not in log
             assert SECRET not in log
+
+
+def test_a_mistyped_directory_is_no_empty_store(tmp_path):
+    typo = tmp_path / "chapr-data"
+    for words in (["forms", "list"], ["quarantine"], ["app-user", "list"], ["rebuild"], ["relay", "status"]):
+        done = run(*words, "--data", str(typo))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"chapar: There is no store in {typo}. Name its directory with --data.\n"
+    assert not typo.exists()
+    done = run("app-user", "create", "Tablet 7", "--json", "--data", str(typo))
+    assert json.loads(done.stdout)["name"] == "Tablet 7"
+    assert done.stderr == f"There was no store in {typo}; a new one is begun.\n"

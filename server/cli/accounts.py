@@ -35,7 +35,7 @@ def create_user(
     from server.store.engine import writing
 
     hashed = hash_password(_read_password(password_stdin))
-    with opened(data) as node:
+    with opened(data, begins=True) as node:
         try:
             with writing(node.engine) as connection:
                 user_id = accounts.add_user(connection, email, hashed, role, one_time=False)
@@ -78,7 +78,7 @@ def create_app_user(
     """Enrol a tablet: prints its server URL and the QR code for ODK Collect, and writes the code as PNG."""
     from server import enrolment
 
-    with opened(data) as node:
+    with opened(data, begins=True) as node:
         made = enrolment.create_app_user(node, project, name, post)
         server_url = enrolment.server_url(url or base_url(data), project, made.token)
     path = png or settings(data).data / "enrolment" / f"{made.id}.png"

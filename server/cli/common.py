@@ -40,15 +40,23 @@ def settings(data: Path | None, **given: object) -> Settings:
 
 
 @contextmanager
-def opened(data: Path | None, *, as_post: bool = False) -> Iterator[Node]:
+def opened(data: Path | None, *, begins: bool = False, as_post: bool = False) -> Iterator[Node]:
     """Open the node of a data directory for one command; safe beside a running server.
 
-    as_post: a new store gets no project of its own.
+    begins: a store that is not there is made, and that is told; else raises FileNotFoundError, for the directory may be
+    mistyped. as_post: a new store gets no project of its own.
     """
-    from server.node import open_node
+    from server.node import open_node, require_store
     from server.setup import ensure_project
 
-    node = open_node(settings(data))
+    chosen = settings(data)
+    try:
+        require_store(chosen)
+    except FileNotFoundError:
+        if not begins:
+            raise
+        typer.echo(f"There was no store in {chosen.data}; a new one is begun.", err=True)
+    node = open_node(chosen)
     try:
         if not as_post:
             ensure_project(node)

@@ -49,7 +49,7 @@ def publish(
     consent = read_consent(files, accept, rename)
     if version is not None and not from_draft:
         raise typer.BadParameter("--version goes with --draft: a sheet says its version in its settings.")
-    with opened(data) as node, refusals_shown(as_json=as_json):
+    with opened(data, begins=True) as node, refusals_shown(as_json=as_json):
         done = [
             drafts.publish(node, project, name, version, consent)
             if from_draft

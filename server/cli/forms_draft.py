@@ -32,7 +32,7 @@ def draft(
     from server.beside import find_media
     from server.exports.names import safe_name
 
-    with opened(data) as node:
+    with opened(data, begins=True) as node:
         edition = publishing.read_edition(node, file.read_bytes(), file.name)
         media = publishing.keep_read(node, edition.form, find_media(file))
         made = drafts.make(node, project, edition, media)

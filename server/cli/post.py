@@ -46,7 +46,7 @@ def init(
 
     if (source is None) == (not centre):
         raise typer.BadParameter("give either --from FILE or --centre URL")
-    with opened(data, as_post=True) as node:
+    with opened(data, begins=True, as_post=True) as node:
         if source:
             enrolment = Enrolment.of(source.read_bytes())
         else:
@@ -72,7 +72,7 @@ def enrol(
     from server.relay import enrolling
 
     path = out or Path(f"{name}.enrolment")
-    with opened(data) as node:
+    with opened(data, begins=True) as node:
         made = enrolling.enrol(node, name, url or base_url(data), forms, crossings)
     path.touch(mode=0o600, exist_ok=False)
     path.write_bytes(made.to_json())
