@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from server.node import Node, open_node
 from server.problems import Problem
 from server.publishing import publish
-from server.relay import enrolling
+from server.relay import enrolling, introducing
 from server.relay.enrolling import Answer, Confirmation, Enrolment
 from server.relay.keys import Keys, KeysError, seal, verify
 from server.settings import Settings
@@ -79,7 +79,7 @@ def test_a_post_is_told_of_over_the_network(live: Live, post: Node) -> None:
     made = enrolling.enrol(live.node, "Islam Qala", live.url)
     enrolling.become_post(post, made)
     for _ in range(2):
-        enrolling.introduce(post)
+        introducing.introduce(post)
     with reading(live.node.engine) as connection:
         assert [one.public_key for one in posts.list_posts(connection)] == [post.keys.public]
     with reading(post.engine) as connection:
@@ -90,7 +90,7 @@ def test_a_post_is_told_of_over_the_network(live: Live, post: Node) -> None:
 
 def test_address_and_code_are_enough_where_the_centre_is_in_reach(live: Live, post: Node) -> None:
     code = enrolling.enrol(live.node, "Islam Qala", "").secret
-    enrolment = enrolling.fetch_enrolment(post, live.url, code)
+    enrolment = introducing.fetch_enrolment(post, live.url, code)
     assert enrolment == Enrolment(
         "Islam Qala", live.url, _origin(live.node), live.node.keys.public.hex(), code
     )
@@ -117,9 +117,9 @@ def test_who_lacks_the_secret_can_neither_answer_nor_confirm(
             enrolling.admit(live.node, wrong)
     enrolling.become_post(post, made)
     impostor = Confirmation("Islam Qala", made.origin, forged, "00" * 32)
-    monkeypatch.setattr(enrolling, "exchange", lambda *_: impostor)
+    monkeypatch.setattr(introducing, "exchange", lambda *_: impostor)
     with pytest.raises(Problem, match="not the centre"):
-        enrolling.introduce(post)
+        introducing.introduce(post)
 
 
 def test_a_revoked_post_is_no_post_until_it_is_enrolled_again(node: Node, post: Node) -> None:

@@ -41,7 +41,7 @@ def init(
     as_json: Json = False,
 ) -> None:
     """Make this store a post of a centre. Its forms then come from there, and what it collects goes there."""
-    from server.relay import enrolling
+    from server.relay import enrolling, introducing
     from server.relay.enrolling import Enrolment
 
     if (source is None) == (not centre):
@@ -51,7 +51,7 @@ def init(
             enrolment = Enrolment.of(source.read_bytes())
         else:
             code = code or str(typer.prompt("The enrolment's code", hide_input=True))
-            enrolment = _fetched(node, centre, code)
+            enrolment = introducing.fetch_enrolment(node, centre, code)
         answered = enrolling.become_post(node, enrolment, keep=keep)
         path, told = _hand_over(node, enrolment, answered, answer)
     result = {"name": enrolment.name, "centre": enrolment.origin, "answer": path and str(path)}
@@ -72,10 +72,14 @@ def enrol(
     from server.relay import enrolling
 
     path = out or Path(f"{name}.enrolment")
-    with opened(data, begins=True) as node:
-        made = enrolling.enrol(node, name, url or base_url(data), forms, crossings)
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_bytes(made.to_json())
+    path.touch(mode=0o600, exist_ok=False)  # first: one that is written nowhere must not replace another
+    try:
+        with opened(data, begins=True) as node:
+            made = enrolling.enrol(node, name, url or base_url(data), forms, crossings)
+        path.write_bytes(made.to_json())
+    except BaseException:
+        path.unlink()
+        raise
     text = (
         f"{path} is for the post: chapar post init --from {path.name}\n"
         f"Or, where it reaches this server: chapar post init --centre {made.url} with the code {made.secret}"
@@ -141,30 +145,17 @@ def limit(
     tell(enrolling.describe(post), f"{name}: {'; '.join(limits)}", as_json=as_json)
 
 
-def _fetched(node: Node, url: str, code: str) -> Enrolment:
-    import httpx2
-
-    from server.relay import enrolling
-
-    try:
-        return enrolling.fetch_enrolment(node, url, code)
-    except httpx2.HTTPError as error:
-        raise ConnectionError(f"{url} cannot be reached ({type(error).__name__}).") from None
-
-
 def _hand_over(
     node: Node, enrolment: Enrolment, answered: Answer, path: Path | None
 ) -> tuple[Path | None, str]:
     """Tell the centre, or write the answer for it; return where it was written, and what to do with it."""
-    import httpx2
-
-    from server.relay import enrolling
+    from server.relay import introducing
 
     if path is None and enrolment.url:
         try:
-            enrolling.introduce(node)
-        except httpx2.HTTPError:
-            told = "The centre cannot be reached now; it is told at the first contact"
+            introducing.introduce(node)
+        except ConnectionError as error:
+            told = f"{error} The centre is told at the first contact"
         else:
             return None, "The centre knows it."
     else:

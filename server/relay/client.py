@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import httpx2
 
 from server.node import Node
-from server.relay import enrolling
+from server.problems import Problem
+from server.relay import introducing
 from server.relay.keys import KeysError
 from server.relay.messages import Message, MessageError, open_message, read, write
 from server.relay.other import Other
@@ -65,12 +66,15 @@ def relay(
             with suppress(httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
                 return _meet(node, centre, progress, audit, max(ROOM_BYTES >> 2 * cuts, ROOM_BYTES_MIN))
         raise RelayError("The connection to the centre is cut again and again.")
-    except httpx2.HTTPError as error:
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise _noted(node, centre, f"The centre cannot be reached ({type(error).__name__}).") from None
     except (KeysError, MessageError, FrameError) as error:
         raise _noted(node, centre, str(error)) from None
-    except RelayError as error:
+    except (ConnectionError, RelayError) as error:
         raise _noted(node, centre, str(error)) from None
+    except Problem as problem:
+        _noted(node, centre, str(problem))
+        raise
 
 
 def goes_on(message: Message, answer: Message) -> bool:
@@ -86,7 +90,7 @@ def _meet(
     node: Node, centre: Centre, progress: Callable[[Session], object], audit: bool, room: int
 ) -> Relayed:
     if centre.secret:
-        enrolling.introduce(node)
+        introducing.introduce(node)
     session = Session(node, Other(centre.origin, centre.public_key, is_up=True), secrets.token_hex(8))
     exchanges = idle = 0
     asks = iter([*([session.begin_audit] if audit else []), session.ask_sure])
@@ -139,17 +143,18 @@ def _exchange(
     body = write(message, node.keys, own, centre.public_key)
     response = client.post(f"{centre.url.rstrip('/')}{PATH}", content=body, headers=HEADERS)
     if response.status_code != httpx2.codes.OK:
-        raise RelayError(f"The centre answers {response.status_code}. {_detail(response)}".strip())
+        refusal = introducing.read_refusal(response)
+        raise RelayError(
+            f"The centre answers {response.status_code}. {refusal}"
+            if refusal
+            else introducing.tell_other(response)
+        )
+    if response.headers.get("Content-Type") != HEADERS["Content-Type"]:
+        raise RelayError(introducing.tell_other(response))
     sender, signature, content = open_message(response.content, node.keys)
     if sender != centre.origin:
         raise RelayError("Another server answers at the centre's address.")
     return len(body), len(response.content), read(content, signature, centre.public_key, node.keys)
-
-
-def _detail(response: httpx2.Response) -> str:
-    with suppress(ValueError, AttributeError):
-        return str(response.json().get("detail", ""))
-    return ""
 
 
 def _noted(node: Node, centre: Centre, reason: str) -> RelayError:

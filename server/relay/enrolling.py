@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import orjson
 from sqlalchemy import Connection, select
@@ -27,7 +28,6 @@ from server.store.posts import Centre, Post
 from server.store.tables import journal
 
 SECRET_BYTES = 24
-TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,9 @@ def enrol(
     """Make an enrolment for a post of this name, in the place of one that was revoked or has not answered.
 
     url: where the post reaches this node, "" when only bundles do. forms, crossings: what it may send and receive, None
-    for all. Raises Problem 409.3.
+    for all. Raises Problem 400.1, 409.3.
     """
+    check_url(url)
     secret = secrets.token_urlsafe(SECRET_BYTES)
     with writing(node.engine) as connection:
         known = posts.find_post_by_name(connection, name)
@@ -148,8 +149,9 @@ def become_post(node: Node, enrolment: Enrolment, *, keep: bool = False) -> Answ
     """Make this node a post of the centre that wrote the enrolment; return the answer, for the centre.
 
     keep: go on although there are entries already, which will go to the centre as they are, or another centre.
-    Raises Problem 409.3.
+    Raises Problem 400.1, 409.3.
     """
+    check_url(enrolment.url)
     with writing(node.engine) as connection:
         known = posts.find_centre(connection)
         if not keep and known is None and connection.execute(select(journal.c.position).limit(1)).first():
@@ -172,47 +174,15 @@ def answer_to(node: Node, secret: str) -> Answer:
     return Answer(_name_of(secret), origin, public, proof_of_answer(secret, origin, public))
 
 
-def introduce(node: Node) -> None:
-    """Tell the centre over the network that this post is there, unless it has said that it knows.
-
-    Raises Problem 403.1, httpx2.HTTPError where it cannot be reached.
-    """
-    with reading(node.engine) as connection:
-        centre = posts.find_centre(connection)
-    if centre is None or not centre.secret or not centre.url:
-        return
-    confirmation = exchange(centre.url, answer_to(node, centre.secret))
-    _check(confirmation, centre.secret, node.keys.public.hex())
-    if (confirmation.origin, confirmation.key) != (centre.origin, centre.public_key.hex()):
-        raise Problem(403.1, "Another server answers at the centre's address.")
-    with writing(node.engine) as connection:
-        posts.confirm_centre(connection)
-
-
-def fetch_enrolment(node: Node, url: str, secret: str) -> Enrolment:
-    """Return the enrolment with this secret as the centre at `url` confirms it.
-
-    Raises Problem 403.1, httpx2.HTTPError.
-    """
-    confirmation = exchange(url, answer_to(node, secret))
-    _check(confirmation, secret, node.keys.public.hex())
-    return Enrolment(confirmation.name, url, confirmation.origin, confirmation.key, secret)
-
-
-def exchange(url: str, answer: Answer) -> Confirmation:
-    """Send an answer to the centre. Raises Problem 403.1, httpx2.HTTPError."""
-    import httpx2
-
-    response = httpx2.post(
-        f"{url.rstrip('/')}/v1/posts/answer",
-        json=answer.as_dict(),
-        timeout=TIMEOUT_S,
-        follow_redirects=False,
-    )
-    if response.status_code in (403, 409):
-        raise Problem(403.1, f"The centre refuses this post. {response.json().get('detail', '')}")
-    response.raise_for_status()
-    return Confirmation.of(response.content)
+def check_url(url: str) -> None:
+    """Raise Problem 400.1 unless this is where a server can be, or "" for nowhere."""
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_right = False
+    if url and (not is_right or url != url.strip() or parts.query or parts.fragment):
+        raise Problem(400.1, f"{url} is no address of a centre. Give it as https://centre.example.")
 
 
 def proof_of_answer(secret: str, origin: str, key: str) -> str:
@@ -257,14 +227,6 @@ def _leave(connection: Connection, origin: str) -> None:
             if other.revoked_at is None:
                 raise Problem(409.3, f"This server is the post {other.name} already.")
             posts.put_post(connection, replace(other, origin=None, public_key=None))
-
-
-def _check(confirmation: Confirmation, secret: str, public: str) -> None:
-    said = (public, confirmation.name, confirmation.origin, confirmation.key)
-    if not hmac.compare_digest(confirmation.proof.encode(), proof_of_confirmation(secret, *said).encode()):
-        raise Problem(
-            403.1, "What answers at the centre's address is not the centre that wrote the enrolment."
-        )
 
 
 def _name_of(secret: str) -> str:

@@ -117,7 +117,7 @@ def write(message: Message, keys: Keys, sender: str, receiver: bytes) -> bytes:
 
 def open_message(sealed: bytes, keys: Keys) -> tuple[str, bytes, bytes]:
     """Return who says to have sent a message, its signature and its content. Raises MessageError, KeysError."""
-    if not sealed.startswith(MAGIC):
+    if not sealed.startswith(MAGIC) or len(sealed) == len(MAGIC):
         raise MessageError("This is no message of a relay.")
     if sealed[2] != VERSION:
         raise MessageError(f"The message is of version {sealed[2]}, this node speaks version {VERSION}.")
