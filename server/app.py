@@ -111,6 +111,8 @@ class Application:
             await refused(scope, receive, send)
         else:
             _hide_slashes(scope)
+            if scope["path"].endswith("/"):
+                scope["path"] = scope["path"][:-1] or "/"
             await self._rest(scope, receive, send)
 
     def _build(self, node: Node, *, leads: bool) -> ASGIApp:
@@ -151,6 +153,7 @@ class Application:
             docs_url=None,  # the page would load its script from another host
             redoc_url=None,
             telemetry=NO_TELEMETRY,
+            redirect_slashes=False,  # to http:// behind a proxy with a certificate, tablets' tokens in the address
             dependencies=[Depends(_show_slashes)],
         )
         app.state.node = node

@@ -26,6 +26,15 @@ def test_other_methods_and_a_bad_token_are_told_so(live):
     assert live.client.post(f"{live.url}/v1/projects/9999999999/submission").status_code == 404
 
 
+@ON_SQLITE
+def test_a_slash_at_the_end_is_passed_over_without_sending_anybody_elsewhere(live, admin):
+    for url in (f"{live.tablet_url}/formList/", f"{live.url}/v1/projects/1/forms/", f"{live.url}/healthz/"):
+        answer = live.client.get(url, auth=admin, follow_redirects=False)
+        assert (answer.status_code, answer.content) == (200, live.client.get(url[:-1], auth=admin).content)
+    assert live.client.get(f"{live.url}/", follow_redirects=False).status_code == 404
+    assert live.client.get(f"{live.url}/v1/projects/1/forms//", follow_redirects=False).status_code == 404
+
+
 def test_a_user_cannot_send_into_a_project_that_is_not_there(live, admin):
     files = [("xml_submission_file", ("a.xml", household(), "text/xml"))]
     answer = live.client.post(f"{live.url}/v1/projects/77/submission", files=files, auth=admin)
