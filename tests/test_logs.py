@@ -21,8 +21,12 @@ from hostile import (
     raw_post,
     stored,
 )
+from sqlalchemy import text
+from sqlalchemy.exc import DataError
 
 from server.logs import Formatter, JsonFormatter, choose_request_id
+from server.store.engine import reading
+from server.store.troubles import Trouble
 
 NAME = "Zahra Testname-Karimi"
 
@@ -64,6 +68,30 @@ def test_an_error_is_logged_with_its_place_and_without_its_text():
     assert "int(NAME)" in stream.getvalue()
     assert "ValueError" in stream.getvalue()
     assert "Testname" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("settings", ["postgresql"], indirect=True)
+def test_a_trouble_that_nobody_expected_is_told_without_its_text(node):
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Formatter())
+    log = logging.Logger("chapar.test")
+    log.addHandler(handler)
+    trouble = Trouble(log, "arrivals cannot be committed")
+    try:
+        int(NAME)
+    except ValueError as error:
+        trouble.say(error)
+    with pytest.raises(DataError, match="Testname") as raised, reading(node.engine) as connection:
+        connection.execute(text("SELECT CAST(:name AS integer)"), {"name": NAME})
+    trouble.say(raised.value)
+    trouble.say(OSError(28, "No space left on device"))
+    said = stream.getvalue()
+    assert "arrivals cannot be committed: ValueError\n" in said
+    assert "int(NAME)" in said
+    assert "arrivals cannot be committed: DataError\n" in said
+    assert "No space left on device" in said
+    assert "Testname" not in said
 
 
 @ON_SQLITE

@@ -90,12 +90,15 @@ class Trouble:
         self._said: dict[str, float] = {}
 
     def say(self, error: Exception) -> None:
-        """Say it, unless it was said within a minute. What nobody expected is told with its traceback."""
-        text = describe(error)
+        """Say it, unless it was said within a minute. What nobody expected is told by its traceback, without its text.
+
+        Such a text may quote an answer.
+        """
+        is_known = isinstance(error, STORE_TROUBLE) or (isinstance(error, DBAPIError) and is_unusable(error))
+        text = describe(error) if is_known else type(error).__name__
         if self._said.get(text, 0.0) < time.monotonic():
             self._said = {text: time.monotonic() + SILENT_S}
-            unexpected = None if isinstance(error, STORE_TROUBLE) else error
-            self._log.error("%s: %s", self._what, text, exc_info=unexpected)
+            self._log.error("%s: %s", self._what, text, exc_info=None if is_known else error)
 
 
 def _sqlite_code(error: DBAPIError) -> int | None:
