@@ -23,7 +23,7 @@ from server.relay import heads, listing, mending, purging, taking, trust
 from server.relay.bundle_files import BundleError, BundleWriter, Header, iter_messages, read_header
 from server.relay.choosing import choose, read_due
 from server.relay.fetching import Files
-from server.relay.frames import size_of
+from server.relay.frames import RAW_BYTES_MAX, size_of
 from server.relay.keys import KeysError
 from server.relay.messages import Head, Message, MessageError, Part, open_message, read, write
 from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of
@@ -34,8 +34,6 @@ from server.store.files import files_in
 from server.store.requests import Requests
 from sync.frames import PLAIN, FrameError, Sent, Skip, newest_version, pack, unpack
 
-RAW_BYTES = 4_000_000
-"""Of the entries in one frame: many records together become smaller."""
 PART_BYTES = 1_000_000
 ASKED_MAX, AGAIN_MAX, SURE_MAX = 10_000, 1000, 5000
 DUE_MAX = 1000
@@ -240,7 +238,7 @@ def _together(
     for item in chain(again, due.values(), choose(connection, scope, met.said if met else {})):
         some.append(item)
         raw += size_of(item)
-        if raw >= RAW_BYTES:
+        if raw >= RAW_BYTES_MAX:
             yield some
             some, raw = [], 0
     if some:

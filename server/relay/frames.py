@@ -22,10 +22,10 @@ from sync.frames import PLAIN, Sent, Skip, UnknownFormError, newest_version, pac
 from sync.journal import BrokenChainError
 from sync.logs import Have
 
-FRAME_BYTES = 64_000
-RATIO = 0.1
+RATIO = 0.05
 """What a frame is of its entries, at first; then as the last one was."""
-RAW_BYTES_MAX = 4_000_000
+RAW_BYTES_MAX = 8_000_000
+"""Of the entries in one frame: many together become smaller."""
 SKIP_BYTES = 100
 
 log = logging.getLogger("chapar.relay")
@@ -73,7 +73,7 @@ class Frames:
             if position:
                 self.due.append(position)
             raw += size_of(item)
-            if raw >= min(FRAME_BYTES, room) / self._ratio or raw >= RAW_BYTES_MAX:
+            if raw >= room / self._ratio or raw >= RAW_BYTES_MAX:
                 frames.append(self._pack(connection, scope, said, items, raw))
                 items, raw = [], 0
                 if sum(map(len, frames)) >= room:

@@ -30,7 +30,7 @@ from sync.frames import READS, Sent, Skip
 from sync.journal import FIRST_KINDS, Kind
 from sync.logs import MAIN, Have, Log, Range, list_have
 
-ROOM_BYTES_MIN, ROOM_BYTES, ROOM_BYTES_MAX = 2_000, 32_000, 1_000_000
+ROOM_BYTES_MIN, ROOM_BYTES, ROOM_BYTES_MAX = 2_000, 64_000, 1_000_000
 """What a message may bring: at least, at first, at most."""
 LOGS_SAID_AT_ONCE = 12
 """So many logs are said at once; more, or what was in step when last met, only if the other side differs."""
