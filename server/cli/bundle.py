@@ -48,21 +48,24 @@ def read(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Take in bundles and receipts. Exit code 1 when something of them was damaged; the rest is taken in."""
+    """Take in bundles and receipts. Exit code 1 when one was damaged or refused; the rest is taken in."""
     from server.cli.bars import bars
     from server.progress import counted
     from server.publishing import release_waiting
-    from server.relay.bundles import answer, read_bundles
+    from server.relay.bundles import answer_all, read_bundles
 
     with opened(data, as_post=True) as node:
         with bars() as report:
             advance = report("bundles", len(files))
             taken = list(counted(read_bundles(node, files), advance))
         release_waiting(node)
-        if receipt:
-            answer(node, taken[0].sender, receipt)
+        receipts = answer_all(node, taken, receipt) if receipt else []
     lines = [f"{one.path}: {one.entries} new entries. {one.problem}".strip() for one in taken]
-    result = {"files": [{**asdict(one), "path": str(one.path)} for one in taken]}
+    lines += [f"{path}: the receipt for {name}" for path, name in receipts]
+    result = {
+        "files": [{**asdict(one), "path": str(one.path)} for one in taken],
+        "receipts": [{"path": str(path), "for": name} for path, name in receipts],
+    }
     tell(result, "\n".join(lines), as_json=as_json)
     if any(one.problem for one in taken):
         raise typer.Exit(1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -41,6 +42,9 @@ class Header:
     files: int = 0
 
 
+_PLAIN = Header("", "", "")
+
+
 class BundleWriter:
     """Writes messages into a file, and into further ones beside it when one is full.
 
@@ -63,6 +67,7 @@ class BundleWriter:
         self._end_part()
         self._header = replace(self._header, part=len(self._parts) + 1, messages=0, entries=0, files=0)
         path = self._path.with_name(f".{self._path.name}.{self._header.part}")
+        path.unlink(missing_ok=True)  # left by a power cut, or a stick that was pulled out
         self._file = path.open("xb")
         path.chmod(0o600)
         self._file.write(b" " * HEADER_BYTES)
@@ -79,39 +84,60 @@ class BundleWriter:
         )
 
     def finish(self) -> list[tuple[Path, Header]]:
-        """Make all files durable; return where they are and what a courier reads of them."""
+        """Make all files durable; return where they are and what a courier reads of them.
+
+        Raises FileExistsError rather than take the place of a file.
+        """
         self._end_part()
         written = []
-        for path, header in self._parts:
+        targets = [self._target(header) for _, header in self._parts]
+        for target in targets:
+            refuse_existing(target)
+        for (path, header), target in zip(self._parts, targets, strict=True):
             header = replace(header, parts=len(self._parts))
             with path.open("r+b") as file:
                 file.write(_line(header))
                 file.flush()
                 os.fsync(file.fileno())
-            target = self._path
-            if len(self._parts) > 1:
-                target = target.with_name(f"{target.stem}-{header.part:03}{target.suffix}")
             path.replace(target)
             written.append((target, header))
         return written
 
     def give_up(self) -> None:
         """Leave nothing behind."""
-        self._end_part()
+        with suppress(OSError):  # what is still to be written has no room
+            self._end_part()
         for path, _ in self._parts:
             path.unlink(missing_ok=True)
 
     def _end_part(self) -> None:
         if self._file is not None:
-            self._parts.append((Path(self._file.name), self._header))
-            self._file.close()
-            self._file = None
+            file, self._file = self._file, None
+            self._parts.append((Path(file.name), self._header))
+            file.close()
+
+    def _target(self, header: Header) -> Path:
+        return numbered(self._path, header.part) if len(self._parts) > 1 else self._path
+
+
+def numbered(path: Path, number: int) -> Path:
+    """Return the name of one of several files that were asked for under one name."""
+    return path.with_name(f"{path.stem}-{number:03}{path.suffix}")
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise FileExistsError when something has this name."""
+    if path.exists():
+        raise FileExistsError(f"{path} is there already. Choose another name.")
 
 
 def read_header(path: Path) -> Header:
-    """Return what a courier reads. Raises BundleError, OSError."""
-    with path.open("rb") as file:
-        line = file.read(HEADER_BYTES)
+    """Return what a courier reads. Raises BundleError."""
+    try:
+        with path.open("rb") as file:
+            line = file.read(HEADER_BYTES)
+    except OSError as error:
+        raise _unreadable(path, error) from None
     try:
         said = orjson.loads(line)
         kind, version = said.pop("chapar"), said.pop("version")
@@ -119,21 +145,37 @@ def read_header(path: Path) -> Header:
             raise BundleError(f"{path} is no bundle.")
         if version != VERSION:
             raise BundleError(f"{path} is a bundle of version {version}; this software reads {VERSION}.")
-        return Header(**said)
+        header = Header(**said)
+        if any(type(value) is not type(getattr(_PLAIN, name)) for name, value in asdict(header).items()):
+            raise BundleError(f"{path} is no bundle.")
+        return header
     except (ValueError, TypeError, KeyError, AttributeError):
         raise BundleError(f"{path} is no bundle.") from None
 
 
 def iter_messages(path: Path) -> Iterator[bytes]:
-    """Yield the sealed messages of a file. Raises BundleError when it is cut off."""
+    """Yield the sealed messages of a file. Raises BundleError when it is cut off or its disk fails."""
     with path.open("rb") as file:
         file.seek(HEADER_BYTES)
-        while size := file.read(4):
-            (count,) = struct.unpack(">I", size.ljust(4, b"\0"))
-            message = file.read(count) if count <= MESSAGE_BYTES_MAX else b""
-            if len(size) < 4 or len(message) < count:
-                raise BundleError(f"{path} is cut off or damaged.")
+        while message := _read_message(path, file):
             yield message
+
+
+def _read_message(path: Path, file: IO[bytes]) -> bytes:
+    """Return the next message, b"" at the end. Only what the stick does wrong is told as the bundle's."""
+    try:
+        size = file.read(4)
+        (count,) = struct.unpack(">I", size.ljust(4, b"\0"))
+        message = file.read(count) if count <= MESSAGE_BYTES_MAX else b""
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if size and (len(size) < 4 or count == 0 or len(message) < count):
+        raise BundleError(f"{path} is cut off or damaged.")
+    return message
+
+
+def _unreadable(path: Path, error: OSError) -> BundleError:
+    return BundleError(f"{path} cannot be read ({error.strerror or type(error).__name__}).")
 
 
 def _line(header: Header) -> bytes:

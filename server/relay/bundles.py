@@ -20,7 +20,15 @@ from sqlalchemy import Connection
 from server.node import Node
 from server.problems import Problem
 from server.relay import heads, listing, mending, purging, taking, trust
-from server.relay.bundle_files import BundleError, BundleWriter, Header, iter_messages, read_header
+from server.relay.bundle_files import (
+    BundleError,
+    BundleWriter,
+    Header,
+    iter_messages,
+    numbered,
+    read_header,
+    refuse_existing,
+)
 from server.relay.choosing import choose, read_due
 from server.relay.fetching import Files
 from server.relay.frames import RAW_BYTES_MAX, size_of
@@ -42,7 +50,11 @@ DUE_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What reading a file came to. entries: that are new here. problem: why not all of it was taken in, or ""."""
+    """What reading a file came to.
+
+    sender: its origin, "" where the file was refused. entries: that are new here. problem: why not all of it was taken
+    in, or "".
+    """
 
     path: Path
     sender: str
@@ -77,8 +89,7 @@ def write_bundle(
 
     Return where they are and what a courier can read of them. Raises FileExistsError, OSError.
     """
-    if path.exists():
-        raise FileExistsError(f"{path} is there already. Choose another name.")
+    refuse_existing(path)
     if not other.is_up:
         _prepare(node, other)
     with reading(node.engine) as connection:
@@ -104,6 +115,22 @@ def write_bundle(
         raise
 
 
+def answer_all(node: Node, taken: Sequence[Taken], path: Path) -> list[tuple[Path, str]]:
+    """Write a receipt for each sender of what was taken in, and return where it is and whom it is for (its name).
+
+    Of several senders each has a file of its own beside `path`. Raises FileExistsError, OSError.
+    """
+    senders = list(dict.fromkeys(one.sender for one in taken if one.sender))
+    paths = [numbered(path, number) if len(senders) > 1 else path for number in range(1, len(senders) + 1)]
+    for target in paths:
+        refuse_existing(target)
+    with reading(node.engine) as connection:
+        names = {post.origin: post.name for post in posts.list_posts(connection)}
+    for sender, target in zip(senders, paths, strict=True):
+        answer(node, sender, target)
+    return [(target, names.get(sender, "the centre")) for sender, target in zip(senders, paths, strict=True)]
+
+
 def answer(node: Node, sender: str, path: Path) -> None:
     """Write a receipt for whom a bundle came from: what is here now, and which files lack."""
     with reading(node.engine) as connection:
@@ -115,7 +142,7 @@ def answer(node: Node, sender: str, path: Path) -> None:
 def read_bundle(node: Node, path: Path) -> Taken:
     """Take in what a file brings, as much of it as is whole; durable when this returns.
 
-    Raises BundleError when nothing of it is for this node, OSError.
+    Raises BundleError when nothing of it is for this node, OSError when this node cannot store it.
     """
     header = read_header(path)
     with reading(node.engine) as connection:
@@ -145,10 +172,21 @@ def read_bundle(node: Node, path: Path) -> Taken:
 
 
 def read_bundles(node: Node, paths: Sequence[Path]) -> Iterator[Taken]:
-    """Take in files in the best order: a file that goes on in the next part needs the one before."""
-    headers = {path: read_header(path) for path in paths}
-    for path in sorted(paths, key=lambda path: (headers[path].written_at, headers[path].part)):
-        yield read_bundle(node, path)
+    """Take in files in the best order: a file that goes on in the next part needs the one before.
+
+    A file that is refused keeps none of the others out. Raises OSError as `read_bundle` does.
+    """
+    headers: dict[Path, Header] = {}
+    for path in paths:
+        try:
+            headers[path] = read_header(path)
+        except BundleError as error:
+            yield Taken(path, "", 0, str(error))
+    for path in sorted(headers, key=lambda path: (headers[path].written_at, headers[path].part)):
+        try:
+            yield read_bundle(node, path)
+        except BundleError as error:
+            yield Taken(path, "", 0, str(error))
 
 
 def _take(node: Node, other: Other, files: Files, message: Message) -> int:

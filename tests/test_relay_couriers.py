@@ -1,0 +1,113 @@
+"""Files on a courier's stick: several at once, of several posts, empty or lost ones among them, names that are taken."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+
+import commands
+import orjson
+import pytest
+from faulty import small_disk
+from relaying import collect, enrolled, has_record, new_node
+from test_relay_bundles import acquainted, carry
+from test_relay_sessions import centre, post
+
+from server.node import open_node
+from server.relay.bundle_files import HEADER_BYTES, BundleError, read_header
+from server.relay.bundles import answer_all, find_receiver, read_bundle, read_bundles, write_bundle
+from server.settings import Settings
+
+__all__ = ["centre", "new_node", "post"]
+
+
+def test_a_file_that_is_refused_keeps_no_other_one_out(centre, post, new_node, tmp_path):
+    acquainted(centre, post)
+    collect(post, "uuid:1")
+    write_bundle(post, find_receiver(post, ""), tmp_path / "up.bundle")
+    acquainted(centre, new_node("south"), "south")
+    write_bundle(centre, find_receiver(centre, "south"), tmp_path / "down.bundle")
+    (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
+    names = ("empty", "folder", "lost", "down.bundle", "up.bundle")
+    taken = {one.path.name: one for one in read_bundles(centre, [tmp_path / name for name in names])}
+    assert has_record(centre, "uuid:1")
+    assert not taken["up.bundle"].problem
+    assert "is no bundle" in taken["empty"].problem
+    assert "Is a directory" in taken["folder"].problem
+    assert "No such file" in taken["lost"].problem
+    assert "for another server" in taken["down.bundle"].problem
+
+
+def test_the_command_tells_of_the_refused_and_writes_the_receipt_for_the_rest(tmp_path):
+    folder = Settings(data=tmp_path / "centre"), Settings(data=tmp_path / "post")
+    here, there = map(open_node, folder)
+    enrolled(here, there, "")
+    collect(there, "uuid:1")
+    write_bundle(there, find_receiver(there, ""), tmp_path / "up.bundle")
+    here.close()
+    there.close()
+    (tmp_path / "empty").touch()
+    files = [str(tmp_path / name) for name in ("empty", "up.bundle")]
+    receipt = str(tmp_path / "receipt")
+    done = commands.run(
+        "bundle", "read", *files, "--receipt", receipt, "--data", str(tmp_path / "centre"), "--json"
+    )
+    assert done.returncode == 1
+    said = orjson.loads(done.stdout)
+    assert [bool(one["problem"]) for one in said["files"]] == [True, False]
+    assert said["receipts"] == [{"path": receipt, "for": "north"}]
+
+
+def test_each_of_several_senders_gets_a_receipt(centre, post, new_node, tmp_path):
+    south = new_node("south")
+    nodes = {"north": post, "south": south}
+    for name, node in nodes.items():
+        acquainted(centre, node, name)
+        collect(node, f"uuid:{name}")
+        write_bundle(node, find_receiver(node, ""), tmp_path / f"{name}.bundle")
+    taken = list(read_bundles(centre, [tmp_path / f"{name}.bundle" for name in nodes]))
+    receipts = answer_all(centre, taken, tmp_path / "receipt.bundle")
+    assert sorted(name for _, name in receipts) == ["north", "south"]
+    for path, name in receipts:
+        read_bundle(nodes[name], path)
+        assert read_header(carry(nodes[name], centre, tmp_path / f"{name}-again")).entries == 0
+
+
+def test_parts_take_the_place_of_no_file(centre, post, tmp_path):
+    acquainted(centre, post)
+    for number in range(3):
+        collect(post, f"uuid:{number}", secrets.token_bytes(90_000))
+    monday = write_bundle(post, find_receiver(post, ""), tmp_path / "up.bundle", size_max=100_000)
+    before = {path: path.read_bytes() for path, _ in monday}
+    with pytest.raises(FileExistsError, match="up-001"):
+        write_bundle(post, find_receiver(post, ""), tmp_path / "up.bundle", size_max=100_000)
+    assert {path: path.read_bytes() for path in tmp_path.glob("*up*")} == before
+
+
+def test_what_a_power_cut_left_stands_in_no_way(centre, post, tmp_path):
+    acquainted(centre, post)
+    (tmp_path / ".up.bundle.1").write_bytes(b"half")
+    carry(post, centre, tmp_path / "up.bundle")
+    assert [path.name for path in tmp_path.glob("*up.bundle*")] == ["up.bundle"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux's")
+@pytest.mark.parametrize("size", [20_000, 300_000, 2_500_000])
+def test_a_stick_without_room_is_left_as_it_was(centre, post, tmp_path, size):
+    acquainted(centre, post)
+    collect(post, "uuid:1", secrets.token_bytes(size))
+    stick = tmp_path / "stick"
+    with small_disk(stick, 1):
+        (stick / "letter").write_bytes(bytes(1_040_000 - min(size, 1_000_000) // 2))
+        with pytest.raises(OSError, match="No space left"):
+            write_bundle(post, find_receiver(post, ""), stick / "up.bundle")
+        assert [path.name for path in stick.iterdir()] == ["letter"]
+
+
+@pytest.mark.parametrize("wrong", [{"part": "1"}, {"messages": None}, {"sender": 7}])
+def test_a_first_line_of_other_kinds_is_no_bundle(tmp_path, wrong):
+    said = {"chapar": "bundle", "version": 1, "sender": "", "receiver": "", "written_at": ""} | wrong
+    (tmp_path / "up.bundle").write_bytes(orjson.dumps(said).ljust(HEADER_BYTES))
+    with pytest.raises(BundleError, match="no bundle"):
+        read_header(tmp_path / "up.bundle")
