@@ -21,5 +21,5 @@ VOLUME /data
 EXPOSE 8383
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \
-    CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['CHAPAR_PORT'] + '/healthz', timeout=9)"]
+    CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + (os.environ.get('CHAPAR_PORT') or '8383') + '/healthz', timeout=9)"]
 CMD ["chapar", "serve"]
