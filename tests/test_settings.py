@@ -13,6 +13,10 @@ from child import launched, log_of, started
 from commands import run
 from postgres import Postgres
 
+from server.doctor.examine import examine
+from server.doctor.findings import Level
+from server.node import open_node
+from server.progress import unseen
 from server.settings import Settings, SettingsError, read_settings
 
 SECRET = "geheim"
@@ -139,3 +143,14 @@ def test_a_mistyped_directory_is_no_empty_store(tmp_path):
     done = run("app-user", "create", "Tablet 7", "--json", "--data", str(typo))
     assert json.loads(done.stdout)["name"] == "Tablet 7"
     assert done.stderr == f"There was no store in {typo}; a new one is begun.\n"
+
+
+@pytest.mark.parametrize("name", ["a b", "why?x=1", "p%20c", "h#f", "داده", "bad\udcff"])
+def test_a_data_directory_may_have_any_name(tmp_path, name):
+    settings = Settings(data=tmp_path / name)
+    settings.data.mkdir(mode=0o700)
+    open_node(settings).close()
+    assert (settings.data / "chapar.sqlite").exists()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    (store,) = (one for one in examine(settings, unseen, quick=True) if one.check == "store")
+    assert store.level is Level.FINE

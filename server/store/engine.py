@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect
+from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event, inspect
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
@@ -78,7 +78,9 @@ def open_engine(data: Path, database_url: str = "", workers: int = 1) -> Engine:
         event.listen(engine, "checkout", partial(_look_whether_it_lives, engine.dialect))
         return engine
     engine = create_engine(
-        f"sqlite:///{sqlite_file(data)}",
+        URL.create(
+            "sqlite", database=str(sqlite_file(data))
+        ),  # as it is: a folder may have `?` or `%` in its name
         connect_args={"check_same_thread": False},
         poolclass=ClosingPool,
         pool_size=pool_size,
@@ -102,8 +104,9 @@ def open_to_look(data: Path, database_url: str = "") -> Engine:
     file = sqlite_file(data).absolute()
     # Where nobody can write, SQLite cannot make the index of its log; without a log it needs none, if it is told.
     may_change = os.access(data, os.W_OK) or file.with_name(f"{file.name}-wal").exists()
-    options = "mode=ro&uri=true" + ("" if may_change else "&immutable=1")
-    engine = create_engine(f"sqlite:///file:{quote(str(file))}?{options}", hide_parameters=True)
+    options = {"uri": "true", "mode": "ro"} | ({} if may_change else {"immutable": "1"})
+    url = URL.create("sqlite", database=f"file:{quote(os.fsencode(file))}", query=options)
+    engine = create_engine(url, hide_parameters=True)
     event.listen(engine, "connect", _prepare_to_look)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
