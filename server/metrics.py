@@ -50,6 +50,7 @@ RELAY = (
         "unproven",
         "Entries that this server lost and the node gave back unproven: an alarm.",
     ),
+    ("inexact_frames", "inexact", "Frames for the node that did not read back exactly, and went whole."),
     ("refused_entries", "refused", "Entries that the node sent and may not write: an alarm."),
 )
 

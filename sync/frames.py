@@ -8,7 +8,7 @@ submission's detail and its XML both say. The whole format is in docs/relay.md.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from zstandard import ZstdError
 
@@ -50,10 +50,16 @@ def newest_version(kinds: Iterable[str]) -> Version:
     return max((READS[kind] for kind in kinds if kind in READS), default=Version.FIRST)
 
 
-def pack(items: Sequence[Sent | Skip], codec: Codec, version: Version = Version.FIRST) -> bytes:
+def pack(
+    items: Sequence[Sent | Skip],
+    codec: Codec,
+    version: Version = Version.FIRST,
+    *,
+    inexact: Callable[[], object] = lambda: None,
+) -> bytes:
     """Return these items as one frame, which was read again before it is trusted.
 
-    version: that the receiver reads.
+    version: that the receiver reads. inexact: called when it did not read back exactly, and stands whole in the frame.
     Raises BrokenChainError when an entry is not what was sealed: it must not travel as if it were.
     """
     try:
@@ -66,6 +72,7 @@ def pack(items: Sequence[Sent | Skip], codec: Codec, version: Version = Version.
     for item in items:
         if isinstance(item, Sent):
             _check(item)
+    inexact()
     return FrameWriter(None).write(items)
 
 

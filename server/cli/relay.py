@@ -150,6 +150,11 @@ def status(data: Data = None, as_json: Json = False) -> None:
     ]
     nodes = [*([found["centre"]] if found["centre"] else []), *found["posts"]]
     lines += [f"ALARM  {one['name']} {HEADS[one['alarm']]}" for one in nodes if one["alarm"]]
+    lines += [
+        f"{one['name']}: {one['inexact']} frames for it did not read back exactly and went whole: all arrived, tell the makers"
+        for one in nodes
+        if one["inexact"]
+    ]
     if found["centre"] and found["centre"]["unsendable"]:
         lines.append(
             f"ALARM  the centre asks for {found['centre']['unsendable']} entries or more that were purged here and cannot be "

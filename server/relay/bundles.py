@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-import orjson
 from sqlalchemy import Connection
 
 from server.node import Node
@@ -35,12 +34,14 @@ from server.relay.frames import RAW_BYTES_MAX, size_of
 from server.relay.keys import KeysError
 from server.relay.messages import Head, Message, MessageError, Part, open_message, read, write
 from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of
+from server.relay.packing import Packing
 from server.relay.session import Session
 from server.store import journal, logs, lost, mentions, peers, posts, requests
 from server.store.engine import reading, writing
 from server.store.files import files_in
 from server.store.requests import Requests
-from sync.frames import PLAIN, FrameError, Sent, Skip, newest_version, pack, unpack
+from sync.frame_items import read_detail
+from sync.frames import PLAIN, FrameError, Sent, Skip, newest_version, unpack
 
 PART_BYTES = 1_000_000
 ASKED_MAX, AGAIN_MAX, SURE_MAX = 10_000, 1000, 5000
@@ -94,6 +95,7 @@ def write_bundle(
         _prepare(node, other)
     with reading(node.engine) as connection:
         own = journal.origin(connection)
+    packing = Packing(other.origin)
     writer = BundleWriter(path, Header(own, other.origin, datetime.now(UTC).date().isoformat()), size_max)
     try:
         with reading(node.engine) as connection:
@@ -102,14 +104,18 @@ def write_bundle(
             writer.begin_part()
             writer.add(write(Message(first), node.keys, own, other.public_key))
             for message, entries, files in (
-                () if receipt else _iter(connection, node, other, bare, everything)
+                () if receipt else _iter(connection, node, other, bare, packing, everything)
             ):
                 sealed = write(message, node.keys, own, other.public_key)
                 if not writer.has_room(len(sealed)):
                     writer.begin_part()
                     writer.add(write(Message(first), node.keys, own, other.public_key))
                 writer.add(sealed, entries, files)
-        return writer.finish()
+        written = writer.finish()
+        if packing.inexact:
+            with writing(node.engine) as connection:
+                peers.note_inexact(connection, other.origin, packing.inexact)
+        return written
     except BaseException:
         writer.give_up()
         raise
@@ -242,7 +248,7 @@ def _first(connection: Connection, node: Node, other: Other, everything: bool) -
 
 
 def _iter(
-    connection: Connection, node: Node, other: Other, head: Head, everything: bool
+    connection: Connection, node: Node, other: Other, head: Head, packing: Packing, everything: bool
 ) -> Iterator[tuple[Message, int, int]]:
     """Yield messages, texts before files, each with how many entries it brings and how many files it ends."""
     named: dict[str, None] = {}
@@ -251,9 +257,8 @@ def _iter(
     for items in _together(connection, other, asked, everything):
         sent = [item for item in items if isinstance(item, Sent)]
         for one in sent:
-            detail = orjson.loads(one.entry.fact.detail or b"{}")
-            named |= dict.fromkeys(sorted(files_in(detail)) if isinstance(detail, dict) else ())
-        yield Message(head, [pack(items, PLAIN, version)]), len(sent), 0
+            named |= dict.fromkeys(sorted(files_in(read_detail(one.entry.fact.detail))))
+        yield Message(head, [packing.pack(items, PLAIN, version)]), len(sent), 0
     named |= dict.fromkeys(asked.files)
     sizes = {sha256: size for sha256 in named if (size := node.blobs.size(sha256)) is not None}
     for sha256, total in sorted(sizes.items(), key=lambda file: (file[1], file[0])):

@@ -111,8 +111,7 @@ def _meet(
             session.hear(answer)
             exchanges += 1
             sent_bytes, received_bytes = sent_bytes + sent, received_bytes + received
-            with writing(node.engine) as connection:
-                peers.note_bytes(connection, centre.origin, received, sent)
+            session.note_bytes(received, sent)
             progress(session)
             # What a node was owed and has already changes nothing either, but it comes to an end.
             is_idle = (

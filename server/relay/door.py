@@ -19,8 +19,8 @@ from server.relay.keys import KeysError
 from server.relay.messages import MessageError, open_message, read, write
 from server.relay.other import Other
 from server.relay.session import ROOM_BYTES_MAX, ROOM_BYTES_MIN, Session
-from server.store import journal, peers, posts
-from server.store.engine import reading, writing
+from server.store import journal, posts
+from server.store.engine import reading
 from server.store.posts import Post
 from server.store.troubles import STORE_TROUBLE, Trouble
 from sync.frames import FrameError
@@ -100,8 +100,7 @@ class RelayDoor:
             self._committed()
         room = min(max(message.head.room, ROOM_BYTES_MIN), ROOM_BYTES_MAX)
         answer = write(session.speak(room), node.keys, own, post.public_key)
-        with writing(node.engine) as connection:
-            peers.note_bytes(connection, origin, len(body), len(answer))
+        session.note_bytes(len(body), len(answer))
         return answer
 
     def _session(self, post: Post, origin: str, name: str) -> Session:

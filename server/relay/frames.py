@@ -15,11 +15,11 @@ from server.relay import mending
 from server.relay.choosing import choose, read_due
 from server.relay.codec import FEW, StoreCodec
 from server.relay.messages import Head
+from server.relay.packing import Packing
 from server.relay.scope import Scope
 from server.store import lost
 from server.store.lost import Asked
-from sync.frames import PLAIN, Sent, Skip, UnknownFormError, newest_version, pack, unpack
-from sync.journal import BrokenChainError
+from sync.frames import PLAIN, Sent, Skip, UnknownFormError, newest_version, unpack
 from sync.logs import Have
 
 RATIO = 0.05
@@ -34,11 +34,12 @@ log = logging.getLogger("chapar.relay")
 class Frames:
     """What is known of the frames of a session while it lasts.
 
-    due: positions of the entries in the last message that the other side was owed. wants_plain: it made frames small by
-    what is not here.
+    receiver: its origin. due: positions of the entries in the last message that the other side was owed. wants_plain: it
+    made frames small by what is not here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, receiver: str) -> None:
+        self.packing = Packing(receiver)
         self.due: list[int] = []
         self.wants_plain = False
         self._is_plain = False
@@ -97,11 +98,8 @@ class Frames:
         self, connection: Connection, scope: Scope, said: Have, items: Sequence[Sent | Skip], raw: int
     ) -> bytes:
         codec = StoreCodec(connection, said if len(items) <= FEW else None)
-        try:
-            frame = pack(items, PLAIN if self._is_plain else codec, newest_version(scope.kinds))
-        except BrokenChainError as error:
-            log.error("%s: it cannot be sent", error)
-            frame = pack(mending.without_damage(items), PLAIN)
+        version = newest_version(scope.kinds)
+        frame = self.packing.pack(items, PLAIN if self._is_plain else codec, version)
         self._ratio = max(len(frame) / raw, 0.01)
         return frame
 

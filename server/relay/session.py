@@ -60,7 +60,8 @@ class Session:
         self._told: Have | None = None
         self._is_unknown = False
         self._doubted: set[Log] = set()
-        self._frames = Frames()
+        self._frames = Frames(other.origin)
+        self._inexact_noted = 0
         self._strangers: frozenset[str] = frozenset()
         self._is_stranger_to: frozenset[str] = frozenset()
         self._foreign: frozenset[Asked] = frozenset()
@@ -168,6 +169,14 @@ class Session:
         self._asked = head.asked
         self._unsure = ()
         self._held = self._files.list_held(head.sure[:SURE_MAX])
+
+    def note_bytes(self, received: int, sent: int) -> None:
+        """Keep what went to and fro, and how many frames were inexact since this was called last."""
+        inexact = self._frames.packing.inexact
+        with writing(self._node.engine) as connection:
+            peers.note_bytes(connection, self.other.origin, received, sent)
+            peers.note_inexact(connection, self.other.origin, inexact - self._inexact_noted)
+        self._inexact_noted = inexact
 
     def ask_sure(self) -> bool:
         """Ask whether the node above has the files of what may be purged here; False when there is nothing to ask."""

@@ -78,6 +78,7 @@ def _met(peer: Peer | None) -> dict[str, Any]:
         "refused": peer.refused if peer else 0,
         "unsendable": peer.unsendable if peer else 0,
         "unproven": peer.unproven if peer else 0,
+        "inexact": peer.inexact if peer else 0,
         "alarm": peer.alarm if peer else "",
     }
 

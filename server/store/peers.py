@@ -30,6 +30,7 @@ NEVER = {
     "refused": 0,
     "unsendable": 0,
     "unproven": 0,
+    "inexact": 0,
     "alarm": "",
 }
 
@@ -55,6 +56,7 @@ class Peer:
     refused: int
     unsendable: int
     unproven: int
+    inexact: int
     alarm: str
 
 
@@ -86,6 +88,12 @@ def note_bytes(connection: Connection, origin: str, received: int, sent: int) ->
     """Add to what went to and fro."""
     bytes_of = peer.c.received_bytes + received, peer.c.sent_bytes + sent
     note(connection, origin, received_bytes=bytes_of[0], sent_bytes=bytes_of[1])
+
+
+def note_inexact(connection: Connection, origin: str, frames: int) -> None:
+    """Add to the frames for a node that did not read back exactly."""
+    if frames:
+        note(connection, origin, inexact=peer.c.inexact + frames)
 
 
 def note_below(

@@ -92,6 +92,7 @@ peer = Table(
     column("epoch", default=""),
     column("refused", BigInteger, default=0),
     column("unproven", BigInteger, default=0),
+    column("inexact", BigInteger, default=0),
     column("alarm", default=""),
     column("unsendable", BigInteger, default=0),
 )
@@ -102,7 +103,7 @@ those it was allowed when it was last spoken to, NULL for all. error: why the la
 clock_ms: how far its clock is ahead. former: as below, of those that left it. kinds: JSON, those of entries that it
 knows beyond the first. epoch: that it wrote under, "" where it did not say. unsendable: entries that it asked for
 and that were dropped here. refused: entries that it sent and may not write. unproven: entries of this node's own
-that it gave back and proved by no head. alarm: "unsigned" when it signs its heads no more, "false" when a head was
+that it gave back and proved by no head. inexact: frames for it that did not read back exactly. alarm: "unsigned" when it signs its heads no more, "false" when a head was
 not signed by who it says, else "". waiting: records that it had and this node had not. Times since 1970.
 """
 
