@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import resource
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import typer
 from child import chapar, prepare, started
 from conftest import household, send, wait_for
+from faulty import unwritable
 from hostile import ON_SQLITE, live_child
 from sqlalchemy import delete, text, update
 
@@ -268,6 +270,15 @@ def test_a_file_of_another_account_is_found(kept):
         pytest.skip("only root can give files away")
     os.chown(kept.settings.data / "chapar.sqlite", 65534, 65534)
     assert "another account" in found(kept, quick=True)["directory"].what
+
+
+@ON_SQLITE
+@pytest.mark.skipif(sys.platform != "linux", reason="chattr is Linux's")
+def test_a_folder_of_files_that_cannot_be_written_is_found(kept):
+    blobs = kept.settings.data / "blobs"
+    with unwritable(blobs):
+        assert "may not write to" in found(kept, quick=True)["directory"].what
+    assert "directory" not in found(kept, quick=True)
 
 
 @ON_SQLITE

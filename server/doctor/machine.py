@@ -111,3 +111,10 @@ def _directory(check: Check, data: Path) -> Iterator[Finding]:
             f"this account may not use {data}",
             f"Run as the account that owns it (user number {found.st_uid}), or chown it.",
         )
+        return
+    for path in (data / "blobs", data / "tmp"):
+        if path.exists() and not (path.is_dir() and os.access(path, os.R_OK | os.W_OK | os.X_OK)):
+            yield check.broken(
+                f"this account may not write to {path}",
+                f"Records with files are refused. Mount its disk writable, chown it: chown --reference={data} {path}",
+            )
