@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import zstandard
+
 from benchmarks.records import facts_of_records, filled
 from server.node import Node, open_node
 from server.publishing import BUNDLED, publish_file
 from server.relay import enrolling
+from server.relay.bundles import find_receiver, write_bundle
 from server.relay.client import ROOM_BYTES, ROOM_BYTES_MAX, goes_on
 from server.relay.messages import Message, open_message, read, write
 from server.relay.other import Other
@@ -31,6 +34,7 @@ from sync.journal import Fact, Kind
 FORM = "flow_monitoring_registry"
 RECORDS = 1000
 HELD = 10_000
+BULKS = (400, 2000)
 AT_ONCE = 500
 
 
@@ -60,14 +64,33 @@ def main(held: int = HELD) -> None:
     print(f"| {RECORDS:,} records, bytes each | {many.bytes / RECORDS:.0f} in {many.exchanges} exchanges |")
     print(f"| records a CPU second at the centre, until durable | {RECORDS / many.in_s:,.0f} |")
     print(f"| 10 new among {held:,}: bytes more than their frames | {few.bytes - few.frame_bytes:,} |")
+    print(
+        "\n| form | records at once | zstd -19 of all, bytes each | relay | bundle |\n|---|---|---|---|---|"
+    )
+    for form in (FORM, "protection_needs_assessment"):
+        for records in BULKS:
+            _bulk(form, records)
+
+
+def _bulk(form: str, records: int) -> None:
+    """Print what the first records of a post weigh, to zstd at its slowest over all of them."""
+    xmls = filled(form, records)[0]
+    best = len(zstandard.ZstdCompressor(19).compress(b"".join(xmls)))
+    with TemporaryDirectory() as folder, pair(Path(folder), form=form) as (centre, post):
+        collect(post, facts_of_records(xmls))
+        bundle = Path(folder) / "bulk.bundle"
+        write_bundle(post, find_receiver(post, ""), bundle)
+        relayed, carried = meet(post, centre).bytes, bundle.stat().st_size
+    each = (f"{size / records:.0f} ({size / best:.2f})" for size in (relayed, carried))
+    print(f"| {form} | {records:,} | {best / records:.0f} | {' | '.join(each)} |", flush=True)
 
 
 @contextmanager
-def pair(folder: Path, url: str = "http://localhost") -> Iterator[tuple[Node, Node]]:
+def pair(folder: Path, url: str = "http://localhost", form: str = FORM) -> Iterator[tuple[Node, Node]]:
     """A centre with a bundled form, and a post of it that has met it. url: of the centre."""
     centre, post = (open_node(Settings(data=folder / name)) for name in ("centre", "post"))
     ensure_project(centre)
-    publish_file(centre, PROJECT_ID, BUNDLED / f"{FORM}.xlsx")
+    publish_file(centre, PROJECT_ID, BUNDLED / f"{form}.xlsx")
     enrolling.admit(centre, enrolling.become_post(post, enrolling.enrol(centre, "north", url), keep=False))
     with writing(post.engine) as connection:
         posts.confirm_centre(connection)
