@@ -52,11 +52,11 @@ _MARKS = re.compile("[\x01\x02]")
 _UUID, _DIGEST = "\x01", "\x02"
 _UUID_DIGITS, _DIGEST_DIGITS = 30, 64
 _VARIANTS = "89ab"
+_TWO_BITS = {one: format(number, "02b") for number, one in enumerate(_VARIANTS)}
 _NUMBER = re.compile("([0-9][0-9][0-9][0-9][0-9]+)")
 _NUMBER_MARK = "\x06"
 _LENGTH_ZERO = ord("0")
 _PIECE_DIGITS, _PIECE_BYTES = 12, 5
-_TWO_BITS = {one: format(number, "02b") for number, one in enumerate(_VARIANTS)}
 
 
 class Known:

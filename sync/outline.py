@@ -8,8 +8,7 @@ Format: a document is a sequence of marks, ended by mark 0. A mark is a tag with
 `<name />`), or text between tags (`F`). Mark n is the n-th that was met. After a mark, or after this text of it where that
 was once wrong, the one is expected that followed last. A document's steps name the places where that is wrong: turns where
 another stands that has followed there before, and behind them how many other marks stand before, and which one stands
-there. An element's text is U+0005 where its recipe makes it of the
-texts before it (`sync.recipes`).
+there. An element's text is U+0005 where its recipe makes it of the texts before it (`sync.recipes`).
 """
 
 from __future__ import annotations
