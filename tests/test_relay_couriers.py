@@ -8,17 +8,28 @@ import sys
 import commands
 import orjson
 import pytest
+from conftest import serving
 from faulty import small_disk
 from relaying import collect, enrolled, has_record, new_node
 from test_relay_bundles import acquainted, carry
 from test_relay_sessions import centre, post
 
 from server.node import open_node
+from server.relay import client
 from server.relay.bundle_files import HEADER_BYTES, BundleError, read_header
 from server.relay.bundles import answer_all, find_receiver, read_bundle, read_bundles, write_bundle
+from server.relay.client import relay
+from server.relay.session import RelayError, Session
+from server.relay.status import describe
 from server.settings import Settings
+from server.store.engine import reading
 
 __all__ = ["centre", "new_node", "post"]
+
+
+def waiting_at(centre):
+    with reading(centre.engine) as connection:
+        return describe(connection)["posts"][0]["recordsWaiting"]
 
 
 def test_a_file_that_is_refused_keeps_no_other_one_out(centre, post, new_node, tmp_path):
@@ -72,6 +83,27 @@ def test_each_of_several_senders_gets_a_receipt(centre, post, new_node, tmp_path
     for path, name in receipts:
         read_bundle(nodes[name], path)
         assert read_header(carry(nodes[name], centre, tmp_path / f"{name}-again")).entries == 0
+
+
+def test_what_a_courier_brought_after_a_cut_waits_no_more(centre, post, tmp_path, monkeypatch):
+    def cut(session: Session) -> None:
+        if waiting_at(centre):
+            raise RelayError("cut off")
+
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        for number in range(60):
+            collect(post, f"uuid:{number}", size=secrets.token_hex(300))
+        monkeypatch.setattr(client, "ROOM_BYTES", 2000)
+        monkeypatch.setattr(client, "ROOM_BYTES_MAX", 2000)
+        with pytest.raises(RelayError, match="cut off"):
+            relay(post, cut)
+    written = write_bundle(post, find_receiver(post, ""), tmp_path / "up.bundle")
+    assert waiting_at(centre)
+    list(read_bundles(centre, [path for path, _ in written]))
+    assert has_record(centre, "uuid:59")
+    assert not waiting_at(centre)
 
 
 def test_parts_take_the_place_of_no_file(centre, post, tmp_path):

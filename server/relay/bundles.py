@@ -33,7 +33,7 @@ from server.relay.fetching import Files
 from server.relay.frames import RAW_BYTES_MAX, size_of
 from server.relay.keys import KeysError
 from server.relay.messages import Head, Message, MessageError, Part, open_message, read, write
-from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of
+from server.relay.other import Other, list_below, look_at_own, note_marks, note_told, scope_of, settle_waiting
 from server.relay.packing import Packing
 from server.relay.session import Session
 from server.store import journal, logs, lost, mentions, peers, posts, requests
@@ -169,6 +169,9 @@ def read_bundle(node: Node, path: Path) -> Taken:
             messages += 1
     except (BundleError, FrameError, KeysError, MessageError) as error:
         problem = str(error)
+    if messages and not known.is_up:
+        with writing(node.engine) as connection:
+            settle_waiting(connection, known)
     if entries:
         mentions.catch_up(node.engine)  # what is erased tells no more whom it concerned
         node.catch_up()

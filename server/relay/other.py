@@ -14,7 +14,7 @@ from server.store import identity, logs, marks, mentions, peers, posts, requests
 from server.store.logs import Chain
 from server.store.requests import Requests
 from sync.journal import FIRST_KINDS
-from sync.logs import MAIN, SAID_BYTES, Chains, Have
+from sync.logs import MAIN, SAID_BYTES, Chains, Have, join, lacking
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +87,13 @@ def look_at_own(connection: Connection, said: Have) -> None:
             taking.note_fork(connection, own, MAIN, one.last)
             identity.begin_epoch(connection)
             return
+
+
+def settle_waiting(connection: Connection, other: Other) -> None:
+    """Note that nothing of another node waits any more where all that it said to hold is covered here."""
+    known = peers.find_peer(connection, other.origin)
+    if known is None or not known.waiting:
+        return
+    have = logs.read_have(connection)
+    if not any(any(lacking(join(said), join(have.get(log, ())))) for log, said in known.said.items()):
+        peers.note(connection, other.origin, waiting=0)
