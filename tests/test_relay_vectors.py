@@ -12,7 +12,7 @@ import pytest
 from server.relay.bundle_files import iter_messages, read_header
 from server.relay.enrolling import proof_of_answer, proof_of_confirmation
 from server.relay.keys import Keys
-from server.relay.messages import open_message, read
+from server.relay.messages import Head, open_message, read
 from sync.frames import FrameError, Payload, Sent, Skip, pack, unpack
 from sync.logs import unlist_have
 from sync.outline import Primer
@@ -83,6 +83,11 @@ def test_a_bundle_holds_what_its_vector_says(tmp_path: Path) -> None:
     assert heads[0].have == unlist_have(BUNDLE["have"])
     assert [frame.hex() for frame in frames] == [BUNDLE["frame"]]
     assert contents == [BUNDLE["file"].encode()]
+
+
+def test_every_name_in_a_message_is_told() -> None:
+    told = (Path(__file__).parents[1] / "docs" / "relay.md").read_text().split("### Messages")[1]
+    assert [name for name in Head.__slots__ if f"`{name}`" not in told] == []
 
 
 def described(item: Sent | Skip) -> dict[str, Any]:
