@@ -14,7 +14,9 @@ from relaying import collect, enrolled, has_record, new_node
 from test_relay_bundles import acquainted, carry
 from test_relay_sessions import centre, post
 
+from server import erasing
 from server.node import open_node
+from server.permissions import OPERATOR
 from server.relay import client
 from server.relay.bundle_files import HEADER_BYTES, BundleError, read_header
 from server.relay.bundles import answer_all, find_receiver, read_bundle, read_bundles, write_bundle
@@ -22,7 +24,10 @@ from server.relay.client import relay
 from server.relay.session import RelayError, Session
 from server.relay.status import describe
 from server.settings import Settings
+from server.setup import PROJECT_ID
+from server.store import submissions
 from server.store.engine import reading
+from sync.erasure import Reason
 
 __all__ = ["centre", "new_node", "post"]
 
@@ -143,3 +148,22 @@ def test_a_first_line_of_other_kinds_is_no_bundle(tmp_path, wrong):
     (tmp_path / "up.bundle").write_bytes(orjson.dumps(said).ljust(HEADER_BYTES))
     with pytest.raises(BundleError, match="no bundle"):
         read_header(tmp_path / "up.bundle")
+
+
+@pytest.mark.parametrize("new_node", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("by", ["network", "bundle"])
+def test_what_is_erased_is_gone_also_where_no_server_runs(centre, post, tmp_path, by):
+    with serving(centre) as url:
+        enrolled(centre, post, url)
+        relay(post)
+        collect(post, "uuid:1", b"a photo")
+        relay(post)
+        centre.catch_up()
+        with reading(centre.engine) as connection:
+            found = submissions.find_submission(connection, PROJECT_ID, "household", "uuid:1")
+        erasing.erase(centre, OPERATOR, found, next(iter(Reason)))
+        write_bundle(centre, find_receiver(centre, "north"), tmp_path / "down.bundle")
+        words = ("relay", "now") if by == "network" else ("bundle", "read", str(tmp_path / "down.bundle"))
+        done = commands.run(*words, "--data", str(post.settings.data))
+    assert done.returncode == 0, done.stderr
+    assert b"a photo" not in [post.blobs.get(digest) for digest in post.blobs.sizes()]

@@ -53,12 +53,14 @@ def read(
     from server.progress import counted
     from server.publishing import release_waiting
     from server.relay.bundles import answer_all, read_bundles
+    from server.sweeping import sweep
 
     with opened(data, as_post=True) as node:
         with bars() as report:
             advance = report("bundles", len(files))
             taken = list(counted(read_bundles(node, files), advance))
         release_waiting(node)
+        sweep(node.engine, node.blobs)  # what it erased is gone also where no server runs
         receipts = answer_all(node, taken, receipt) if receipt else []
     lines = [f"{one.path}: {one.entries} new entries. {one.problem}".strip() for one in taken]
     lines += [f"{path}: the receipt for {name}" for path, name in receipts]

@@ -28,6 +28,7 @@ def now(data: Data = None, as_json: Json = False) -> None:
     from server.relay.client import relay
     from server.relay.status import describe
     from server.store.engine import reading
+    from server.sweeping import sweep
 
     with opened(data, as_post=True) as node:
         with reading(node.engine) as connection:
@@ -43,6 +44,7 @@ def now(data: Data = None, as_json: Json = False) -> None:
 
             met = relay(node, show)
         release_waiting(node)
+        sweep(node.engine, node.blobs)  # what it erased is gone also where no server runs
     text = (
         f"in step with the centre: {met.taken} new entries here, {met.sent_bytes:,} bytes sent, "
         f"{met.received_bytes:,} received, {met.exchanges} exchanges"
