@@ -23,7 +23,7 @@ import orjson
 from sqlalchemy import Engine
 
 from server import garbage, logs
-from server.projection import STEP_MAX, join, lag, step
+from server.projection import join, lag, step
 from server.settings import Settings
 from server.store import forms
 from server.store.blobs import Blobs
@@ -197,7 +197,7 @@ def main(orders: BinaryIO) -> None:
             before = 0
             while (reached := step(engine, schemas)) is not None:
                 idle_since = time.monotonic()
-                if reached - before < STEP_MAX:
+                if reached - before < MANY:
                     time.sleep(GATHER_S)
                 before = reached
         except Exception as error:  # noqa: BLE001
