@@ -24,7 +24,7 @@ from server.relay.keys import Keys, KeysError, seal, verify
 from server.settings import Settings
 from server.setup import PROJECT_ID, ensure_project, publish_bundled
 from server.store import journal, posts
-from server.store.engine import reading
+from server.store.engine import reading, writing
 from server.store.forms import list_current, project_exists
 
 ADDRESS = "http://centre.example"
@@ -137,6 +137,21 @@ def test_a_revoked_post_is_no_post_until_it_is_enrolled_again(node: Node, post: 
         found = posts.find_post(connection, answer.origin)
     assert found
     assert found.name == "Milak"
+
+
+def test_another_posts_enrolment_does_not_take_the_place_of_the_one_in_use(node: Node, post: Node) -> None:
+    north, south = (enrolling.enrol(node, name, "") for name in ("north", "south"))
+    enrolling.admit(node, enrolling.become_post(post, north))
+    with writing(post.engine) as connection:
+        posts.confirm_centre(connection)
+    with pytest.raises(Problem, match="the post north already"):
+        enrolling.become_post(post, south)
+    with reading(post.engine) as connection:
+        centre = posts.find_centre(connection)
+    assert centre
+    assert centre.name == "north"
+    enrolling.revoke(node, "north")
+    assert enrolling.admit(node, enrolling.become_post(post, south, keep=True)).name == "south"
 
 
 def test_a_store_with_forms_of_its_own_becomes_a_post_only_when_told(node: Node, post: Node) -> None:

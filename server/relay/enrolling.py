@@ -148,7 +148,8 @@ def limit(node: Node, name: str, forms: Collection[str] | None, crossings: Colle
 def become_post(node: Node, enrolment: Enrolment, *, keep: bool = False) -> Answer:
     """Make this node a post of the centre that wrote the enrolment; return the answer, for the centre.
 
-    keep: go on although there are entries already, which will go to the centre as they are, or another centre.
+    keep: go on although there are entries already, which will go to the centre as they are, or another centre, or
+    the centre knows this node by another name.
     Raises Problem 400.1, 409.3.
     """
     check_url(enrolment.url)
@@ -158,6 +159,11 @@ def become_post(node: Node, enrolment: Enrolment, *, keep: bool = False) -> Answ
             raise Problem(409.3, "This store has forms or records of its own. Start a post in an empty one.")
         if not keep and known is not None and known.origin != enrolment.origin:
             raise Problem(409.3, f"This is a post already, {known.name} of the centre {known.origin}.")
+        if not keep and known is not None and not known.secret and known.name != enrolment.name:
+            raise Problem(
+                409.3,
+                f"This is the post {known.name} already. Once the centre has revoked it, start it again with --keep.",
+            )
         if enrolment.origin == journals.origin(connection):
             raise Problem(409.3, "This is the centre itself. Start the post in a store of its own.")
         key = bytes.fromhex(enrolment.key)
