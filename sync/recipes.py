@@ -13,6 +13,7 @@ MADE = "\x05"
 CHARS_MIN, CHARS_MAX = 5, 200
 """Others are not looked at: short texts cost little, and nobody calculates long ones."""
 PIECE_CHARS_MIN = 3
+PIECES_MAX = 8
 TRIES_MAX = 4
 """Looking for a recipe takes as long as writing a document."""
 MISSES_MAX = 24
@@ -78,8 +79,9 @@ class Recipes:
 
 
 def _is_of_several(recipe: Recipe) -> bool:
-    """Whether it puts texts of several marks together. By chance a short text is often made of a single one."""
-    return len({piece[0] for piece in recipe if not isinstance(piece, str)}) > 1
+    """Whether it puts texts of several marks together. By chance a short text is made of one, a long one of many pieces."""
+    marks = {piece[0] for piece in recipe if not isinstance(piece, str)}
+    return len(marks) > 1 and len(recipe) <= PIECES_MAX
 
 
 def makes(recipe: Recipe, text: str, texts: Mapping[int, str]) -> bool:
