@@ -20,8 +20,9 @@ R = shutil.which("Rscript")
 TERM = r'(?:"[^"`\'$\\\r\n]*"|uchar\(\d+\))'
 TEXT = rf"{TERM}(?: \+ {TERM})*"
 STATEMENT = re.compile(
-    rf"(assert|replace|drop)(?: v(\d+) ==? ((?:v\d+ \+ )?{TEXT}))? (?:if v(\d+) == ({TEXT})|(in 1))"
+    rf"(?:capture )?(assert|replace|drop)(?: v(\d+) ==? ((?:v\d+ \+ )?{TEXT}))? (?:if v(\d+) == ({TEXT})|(in 1))"
 )
+SHOWN = re.compile(rf"if _rc display as error ({TERM}(?: {TERM}| \({TEXT}\))*)")
 
 
 def export_both(node: Node, form: FormKey, folder: Path) -> None:
@@ -45,7 +46,7 @@ def run_stata(script: str, folder: Path) -> None:
     """Do what the statements say, as Stata's manual explains them: it is not to be had here."""
     said, rows, out = [], [], folder / "done"
     out.mkdir(exist_ok=True)
-    name = ""
+    name, failed = "", False
     for line in script.splitlines():
         assert not re.search(r"[*]/|/[*]|//[^ ]", line), "nothing opens a comment"
         if line.startswith("local file = "):
@@ -66,11 +67,17 @@ def run_stata(script: str, folder: Path) -> None:
             for row in meant if verb != "drop" else ():
                 at = int(cell) - 1
                 text = value(new.removeprefix(f"v{cell} + "))
-                if verb == "assert":
+                if verb == "assert" and title:
+                    failed = row[at : at + 1] != [text]
+                elif verb == "assert":
                     assert row[at] == text
                 else:
                     row[at] = row[at] + text if new.startswith("v") else text
             said.append(verb)
+        elif shown := SHOWN.fullmatch(line):
+            assert not failed, value(shown[1])
+        elif line == "if _rc exit 9":
+            assert not failed
         else:
             assert not line or line.split()[0] in {"*", "version", "args", "if", "local", "capture"}, line
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 from conftest import Live, household, send
 from people import People
-from replaying import R, check, export_both, run_r, script_of, tables
+from replaying import R, check, export_both, run_r, run_stata, script_of, tables
 from typer.testing import CliRunner
 
 from server.cleaning.scripts import Script
 from server.cli import app
+from server.exports.folder import export_form
+from server.exports.options import Options, View
 from server.permissions import Role
 from server.publishing import publish
 
@@ -135,6 +137,19 @@ def test_r_stops_when_the_tables_are_not_those_of_the_script(cleaned, tmp_path):
     done = run_r(script_of(cleaned.node, (1, "household"), Script.R), tmp_path)
     assert (done.returncode, "not those that this script was made for" in done.stderr) == (1, True)
     assert not (tmp_path / "done").exists()
+
+
+def test_tables_without_empty_columns_are_told_with_the_option_that_brings_them(cleaned, tmp_path):
+    export_both(cleaned.node, (1, "household"), tmp_path)
+    export_form(cleaned.node, 1, "household", tmp_path / "raw", Options(view=View.MERGED, personal=True))
+    titles = tables(tmp_path / "raw")["household.csv"][0]
+    assert "seen" not in titles, "nobody answered it"
+    with pytest.raises(AssertionError, match="export them with --empty-columns --personal: household, "):
+        run_stata(script_of(cleaned.node, (1, "household"), Script.STATA), tmp_path)
+    script = script_of(cleaned.node, (1, "household"), Script.R)
+    assert 'export them with --empty-columns --personal"' in script
+    if R:
+        assert "export them with --empty-columns --personal: household, " in run_r(script, tmp_path).stderr
 
 
 def test_a_script_comes_by_command_and_over_the_network_without_what_few_may_see(cleaned, people, tmp_path):

@@ -70,11 +70,11 @@ own <- function(name, title) {
 }
 
 change <- function(name, key, place, title, old, new) {
+  if (!identical(names(tables[[name]])[place], title)) {
+    stop(other_columns, ": ", name, ", ", title)
+  }
   row <- which(tables[[name]][[own(name, "KEY")]] == key)
-  if (
-    length(row) != 1 || !identical(names(tables[[name]])[place], title) ||
-      !is.na(old) && tables[[name]][[place]][row] != old
-  ) {
+  if (length(row) != 1 || !is.na(old) && tables[[name]][[place]][row] != old) {
     stop("The raw tables are not those that this script was made for: ", name, ", ", key, ", ", title)
   }
   tables[[name]][[place]][row] <<- new
@@ -105,6 +105,8 @@ def _r(log: Log) -> Iterator[str]:
     for line in _told(log, "Rscript clean.R raw clean"):
         yield f"# {line}"
     yield R_BEFORE.rstrip("\n")
+    yield ""
+    yield f'other_columns <- "{_other_columns(log)}"'
     yield ""
     names = ",\n  ".join(_r_text(steps.name) for steps in log.tables)
     yield f"tables <- sapply(c(\n  {names}\n), read_table, simplify = FALSE)"
@@ -148,10 +150,10 @@ def _stata(log: Log) -> Iterator[str]:
     )
     for steps in log.tables:
         yield ""
-        yield from _stata_table(steps)
+        yield from _stata_table(steps, _other_columns(log))
 
 
-def _stata_table(steps: Steps) -> Iterator[str]:
+def _stata_table(steps: Steps, other_columns: str) -> Iterator[str]:
     """The first row is that of the titles, for Stata would alter them: v1, v2, … are the columns in their order."""
     key = _stata_name(steps.own(KEY))
     yield f"local file = {_stata_text(steps.name)}"
@@ -161,7 +163,9 @@ def _stata_table(steps: Steps) -> Iterator[str]:
     )
     owned = {steps.own(title) for title in (KEY, PARENT_KEY) if title in steps.columns}
     for place in sorted(owned | {one.place for one in steps.changes}):
-        yield f"assert {_stata_name(place)} == {_stata_text(steps.columns[place])} in 1"
+        yield f"capture assert {_stata_name(place)} == {_stata_text(steps.columns[place])} in 1"
+        yield f'if _rc display as error "{other_columns}: " {_stata_shown(steps, place)}'
+        yield "if _rc exit 9"
     for change in steps.changes:
         yield from _comment("*", _harmless(change.why))
         row, variable = f"if {key} == {_stata_text(change.key)}", _stata_name(change.place)
@@ -185,12 +189,26 @@ def _stata_name(place: int) -> str:
     return f"v{place + 1}"
 
 
+def _stata_shown(steps: Steps, place: int) -> str:
+    """Table and column for `display`, that takes expressions side by side."""
+    return f'({_stata_text(steps.name)}) ", " ({_stata_text(steps.columns[place])})'
+
+
+def _other_columns(log: Log) -> str:
+    return f"The raw tables have not the columns of this script; export them with {_switches(log)}"
+
+
+def _switches(log: Log) -> str:
+    """The options of `chapar export` that give the tables the script is made for."""
+    return "--empty-columns --personal" if log.personal else "--empty-columns"
+
+
 def _told(log: Log, command: str) -> Iterator[str]:
-    personal = " --personal" if log.personal else ""
     yield f"Cleans the tables of the form {_line(log.form_id)} as its cleaning log says."
     yield f"The log: {log.count} entries, SHA-256 {log.sha256}; the journal: up to {log.cut_off}."
     yield f"Run: {command}"
-    yield f"raw: folder of `chapar export {_line(log.form_id)}{personal}`. clean: gets what `--view clean` would write."
+    yield f"raw: folder of `chapar export {_line(log.form_id)} {_switches(log)}`."
+    yield "clean: gets what the same with `--view clean` would write."
 
 
 def _comment(sign: str, why: str) -> Iterator[str]:
