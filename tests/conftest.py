@@ -84,6 +84,7 @@ ONE_DATABASE = frozenset(
             "entities_lists",
             "bad_sendings",
             "drafts",
+            "drafts_tests",
             "exports_http",
             "exports_jobs",
         ),

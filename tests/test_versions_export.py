@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import subprocess
 import threading
-import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import commands
 import orjson
-import pandas as pd
 import pytest
-from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from editions import put, refused, send, sheet, tables
 
 from forms.compile import compile_form
-from server import intake, projection, receiving, setup
-from server.app import Application
-from server.auth import hash_password
-from server.evolution import Consent, compare_versions, read_stored
-from server.exports.archive import download_zip
-from server.exports.options import CENTRAL
+from server import projection, setup
 from server.node import Node, open_node
-from server.permissions import Role
 from server.problems import Problem
-from server.publishing import Publication, publish, set_media
-from server.receiving import Sender
+from server.publishing import publish, set_media
 from server.settings import Settings
-from server.store import accounts
 from server.store.engine import reading, writing
-
-HEAD = "| survey |\n| | type | name | label | constraint | required | relevant | chapar::flags |\n"
-CHOICES = "| choices |\n| | list_name | name | label |\n| | l | a | A |\n| | l | b | B |\n"
-END = "| settings |\n| | form_id | version |\n| | f | {} |\n"
 
 
 @pytest.fixture
@@ -46,48 +25,6 @@ def node(tmp_path: Path) -> Iterator[Node]:
     setup.ensure_project(node)
     yield node
     node.close()
-
-
-def sheet(version: int, *rows: str) -> bytes:
-    body = "".join(f"| | {row} |\n" for row in rows)
-    return (HEAD + body + CHOICES + END.format(version)).encode()
-
-
-def put(
-    node: Node, version: int, *rows: str, accept: tuple[str, ...] = (), rename: tuple[str, ...] = ()
-) -> Publication:
-    """Publish through an XForm where no flag is needed: compiling in a process of its own costs half a second."""
-    consent = Consent(frozenset(accept), rename)
-    if any(row.count("|") > 2 for row in rows):
-        return publish(node, 1, sheet(version, *rows), "f.md", {}, consent)
-    return publish(node, 1, compile_form(sheet(version, *rows), "f.md").xform, "f.xml", {}, consent)
-
-
-def send(node: Node, number: int, version: int | str, content: str, device: str = "collect:x") -> None:
-    meta = f"<meta><instanceID>uuid:{number}</instanceID></meta>"
-    xml = f'<data id="f" version="{version}">{content}{meta}</data>'.encode()
-    sender = Sender(7, "Tablet 7", device, "test")
-    arrival = receiving.examine(1, xml, [], sender, node.known_forms.ask)
-    assert intake.record(node.engine, [arrival]) == [intake.Outcome.STORED]
-    node.catch_up()
-
-
-def tables(node: Node, *, personal: bool = True) -> dict[str, pd.DataFrame]:
-    chunks = download_zip(node, 1, "f", replace(CENTRAL, personal=personal), media=False).chunks
-    assert chunks is not None
-    with zipfile.ZipFile(io.BytesIO(b"".join(chunks))) as opened:
-        return {
-            name.removesuffix(".csv"): pd.read_csv(opened.open(name), dtype=str, keep_default_na=False)
-            for name in opened.namelist()
-        }
-
-
-def refused(node: Node, version: int, *rows: str) -> dict[str, dict]:
-    """The changes of a version that is refused, by what accepts them."""
-    with pytest.raises(Problem) as caught:
-        put(node, version, *rows)
-    assert caught.value.code == 409.31
-    return {change["accept"]: change for change in caught.value.extra["changes"]}
 
 
 def test_a_rename_that_is_told_gives_one_column_with_the_newest_name(node: Node) -> None:
@@ -214,43 +151,6 @@ def test_a_renamed_personal_question_stays_out_of_shared_exports(node: Node) -> 
     assert {"head", "leader"}.isdisjoint(tables(node, personal=False)["f"])
 
 
-def test_records_that_break_what_is_new_are_counted(node: Node) -> None:
-    put(node, 1, "integer | size | Size", "text | why | Why", "select_one l | pick | P")
-    for number, size in enumerate((3, 30, 300), 1):
-        send(node, number, 1, f"<size>{size}</size><why>w</why><pick>a</pick>", device=f"d{number % 2}")
-    send(node, 4, 1, "<why></why>", device="d1")
-    rows = ("begin_group | g | G", "integer | size | Size | . < 100", "end_group | |")
-    changes = refused(
-        node, 2, *rows, "date | why | Why | | yes | ${size} > 10", "select_one l | pick | P | | yes"
-    )
-    assert changes["constraint-changed:/size"]["records"] == 1
-    assert changes["type-changed:/why"]["records"] == 3
-    assert changes["relevant-changed:/why"]["records"] == 1
-    assert changes["required-added:/pick"]["records"] == 1
-
-
-def test_a_sheet_that_kept_its_version_is_compared_with_what_is_stored(node: Node) -> None:
-    put(node, 1, "text | head | Head")
-    send(node, 1, 1, "<head>x</head>")
-    changed = compile_form(sheet(1, "text | leader | Head"), "f.md")
-    with reading(node.engine) as connection:
-        old = read_stored(connection, 1, "f", "1").schema
-        found = compare_versions(connection, node, 1, old, changed)
-    assert found.records == {"looks-renamed:/head": 1}
-
-
-def test_devices_on_the_older_version_are_counted(node: Node) -> None:
-    put(node, 1, "text | a | A")
-    for number in (1, 2, 3):
-        send(node, number, 1, "<a>x</a>", device=f"d{number}")
-    put(node, 2, "text | a | A", "text | b | B")
-    send(node, 4, 2, "<a>x</a>", device="d1")
-    with pytest.raises(Problem) as caught:
-        put(node, 3, "date | a | A", "text | b | B")
-    assert caught.value.extra["devices"] == 3
-    assert caught.value.extra["effects"] == {"breaking": 1}
-
-
 def test_of_two_designers_who_publish_at_once_one_is_told(node: Node) -> None:
     put(node, 1, "text | head | Head")
     outcomes: list[object] = []
@@ -277,203 +177,3 @@ def test_of_two_designers_who_publish_at_once_one_is_told(node: Node) -> None:
     assert set(outcomes) <= {True, 409.32}
     assert stored == 1 + outcomes.count(True)
     assert True in outcomes
-
-
-PASSWORD = "only-for-this-test"
-
-
-@pytest.fixture
-def client(node: Node) -> Iterator[TestClient]:
-    put(node, 1, "text | head | Head")
-    send(node, 1, 1, "<head>x</head>")
-    with writing(node.engine) as connection:
-        for role in Role:
-            accounts.add_user(connection, role, hash_password(PASSWORD), role, one_time=False)
-    with TestClient(Application(node)) as client:
-        client.auth = (Role.ADMINISTRATOR, PASSWORD)
-        yield client
-
-
-def test_the_api_refuses_lists_and_takes_renames(client: TestClient) -> None:
-    xform = compile_form(sheet(2, "text | leader | Head"), "f.md").xform
-    headers = {"Content-Type": "application/xml"}
-    answer = client.post("/v1/projects/1/forms?publish=true", content=xform, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (409, 409.31)
-    assert answer.json()["details"]["changes"][0]["accept"] == "looks-renamed:/head"
-    done = client.post(
-        "/v1/projects/1/forms?publish=true&rename=head%3Dleader", content=xform, headers=headers
-    )
-    assert [change["rule"] for change in done.json()["changes"]] == ["renamed"]
-    diff = client.get("/v1/projects/1/forms/f/versions/1/diff/2").json()
-    assert [(change["rule"], change["records"]) for change in diff["changes"]] == [("renamed", 1)]
-    assert diff["devices"] == 1
-
-
-def test_the_api_takes_changes_that_are_accepted(client: TestClient) -> None:
-    xform = compile_form(sheet(2, "date | head | Head"), "f.md").xform
-    url = "/v1/projects/1/forms?publish=true&accept=type-changed:/head"
-    assert client.post(url, content=xform, headers={"Content-Type": "application/xml"}).status_code == 200
-
-
-def test_a_diff_of_an_unknown_version_or_by_a_stranger_is_refused(client: TestClient) -> None:
-    assert client.get("/v1/projects/1/forms/f/versions/1/diff/9").status_code == 404
-    assert client.get("/v1/projects/1/forms/g/versions/1/diff/1").status_code == 404
-    client.auth = (Role.COORDINATOR, PASSWORD)
-    assert client.get("/v1/projects/1/forms/f/versions/1/diff/1").json()["changes"] == []
-    client.auth = None
-    assert client.get("/v1/projects/1/forms/f/versions/1/diff/1").status_code == 401
-
-
-def test_the_commands_tell_the_difference_and_take_a_rename(tmp_path: Path) -> None:
-    def chapar(*words: str) -> subprocess.CompletedProcess[str]:
-        return commands.run("forms", *words, "--data", str(tmp_path / "d"))
-
-    old, new = tmp_path / "old.xml", tmp_path / "new.xml"
-    old.write_bytes(compile_form(sheet(1, "text | head | Head"), "f.md").xform)
-    new.write_bytes(compile_form(sheet(2, "text | leader | Head"), "f.md").xform)
-    assert chapar("publish", str(old)).returncode == 0
-    told = chapar("publish", str(new))
-    assert told.returncode == 1
-    assert "breaking  looks-renamed:/head  [0 records]" in told.stdout
-    assert "--rename /head=/leader" in told.stdout
-    assert "Traceback" not in told.stderr
-    assert chapar("publish", str(new), "--rename", "head=leader").returncode == 0
-    found = orjson.loads(chapar("diff", "f@1", str(new), "--json").stdout)
-    assert [change["rule"] for change in found["changes"]] == ["renamed"]
-
-
-# Generated chains
-
-
-@dataclass(frozen=True)
-class Question:
-    """uid: what it is, whatever it is called. place: "", "g" or "r" (the repeat)."""
-
-    uid: int
-    name: str
-    type: str
-    place: str
-
-
-@dataclass
-class Chain:
-    """A form in the making. renames: paths, from the version before. born: how many questions there ever were."""
-
-    questions: list[Question] = field(default_factory=list)
-    renames: dict[str, str] = field(default_factory=dict)
-    born: int = 0
-
-    def rows(self) -> list[str]:
-        rows = ["text | anchor | Anchor"]
-        for place, begin in (("", ""), ("g", "group"), ("r", "repeat")):
-            inside = [
-                f"{one.type} | {one.name} | Label {one.uid}" for one in self.questions if one.place == place
-            ]
-            rows += (
-                [f"begin_{begin} | {place} | X", *inside, f"end_{begin} | |"] if begin and inside else inside
-            )
-        return rows
-
-    def content(self, version: int) -> str:
-        parts = {"": "", "g": "", "r": ""}
-        for one in self.questions:
-            parts[one.place] += f"<{one.name}>{answer(one.uid, version)}</{one.name}>"
-        return parts[""] + "".join(
-            f"<{place}>{parts[place]}</{place}>" for place in ("g", "r") if parts[place]
-        )
-
-
-def answer(uid: int, version: int) -> str:
-    return f"{1000 + uid}{1000 + version}"
-
-
-TYPES = ["text", "integer", "decimal", "select_one l", "select_multiple l", "barcode"]
-NAMES = [f"n{number}" for number in range(6)]
-
-
-def path(one: Question) -> str:
-    return f"/{one.place}/{one.name}" if one.place else f"/{one.name}"
-
-
-@st.composite
-def step(draw: st.DrawFn) -> tuple[str, int, str, str, str]:
-    kind = draw(st.sampled_from(["add", "add", "remove", "rename", "rename", "move", "retype"]))
-    return (
-        kind,
-        draw(st.integers(0, 9)),
-        draw(st.sampled_from(NAMES)),
-        draw(st.sampled_from(TYPES)),
-        draw(st.sampled_from(["", "g", "r"])),
-    )
-
-
-def evolved(chain: Chain, steps: list[tuple[str, int, str, str, str]]) -> Chain:
-    """The next version: names stay unique, a question changes at most once a version."""
-    before = {one.name for one in chain.questions}
-    questions, renames, born, touched = list(chain.questions), {}, chain.born, set()
-    for kind, place_of, name, type_, place in steps:
-        taken = before | {one.name for one in questions}
-        if kind == "add" and name not in taken:
-            questions.append(Question(born, name, type_, place))
-            touched.add(born)
-            born += 1
-        elif questions and kind != "add":
-            one = questions[place_of % len(questions)]
-            if one.uid in touched:
-                continue
-            touched.add(one.uid)
-            at = questions.index(one)
-            if kind == "remove":
-                del questions[at]
-            elif kind == "rename" and name not in taken:
-                questions[at] = replace(one, name=name)
-                renames[path(one)] = path(questions[at])
-            elif kind == "move":
-                questions[at] = replace(one, place=place)
-            elif kind == "retype":
-                questions[at] = replace(one, type=type_)
-    return Chain(questions, renames, born)
-
-
-FINDING = (Phase.explicit, Phase.reuse, Phase.generate)
-"""Shrinking a chain would take minutes: each example is a store of its own."""
-
-
-@settings(max_examples=10, deadline=None, phases=FINDING, suppress_health_check=list(HealthCheck))
-@given(st.lists(st.lists(step(), min_size=1, max_size=3), min_size=10, max_size=10))
-def test_no_answer_of_ten_versions_disappears_and_each_question_keeps_its_column(
-    versions: list[list[tuple[str, int, str, str, str]]],
-) -> None:
-    chain, asked = Chain(), []
-    with TemporaryDirectory() as folder:
-        node = open_node(Settings(data=Path(folder)))
-        setup.ensure_project(node)
-        for version, steps in enumerate(versions, 1):
-            chain = evolved(chain, steps)
-            publish_whatever_it_breaks(node, version, chain)
-            send(node, version, version, chain.content(version))
-            asked += [(one.uid, version, one.place == "r") for one in chain.questions]
-        columns = {
-            value: (table, column)
-            for table, read in tables(node).items()
-            for column in read
-            for value in read[column]
-            if value
-        }
-        node.close()
-    homes = {(uid, version): columns[answer(uid, version)] for uid, version, _ in asked}
-    for uid, version, in_repeat in asked:
-        later = [homes[uid, other] for one, other, rows in asked if one == uid and rows == in_repeat]
-        crossed = len({rows for one, _, rows in asked if one == uid}) == 2
-        assert crossed or later == [homes[uid, version]] * len(later)
-
-
-def publish_whatever_it_breaks(node: Node, version: int, chain: Chain) -> None:
-    renames = tuple(f"{old}={new}" for old, new in chain.renames.items())
-    try:
-        put(node, version, *chain.rows(), rename=renames)
-    except Problem as problem:
-        keys = tuple(
-            change["accept"] for change in problem.extra["changes"] if change["effect"] == "breaking"
-        )
-        put(node, version, *chain.rows(), rename=renames, accept=keys)
