@@ -45,7 +45,6 @@ class EntryKind(StrEnum):
 
 
 SILENT = frozenset({EntryKind.NO_ACTION, EntryKind.UNDO})
-REMOVALS = frozenset({EntryKind.REMOVE_ROW, EntryKind.REMOVE_RECORD})
 
 
 class Status(StrEnum):

@@ -89,11 +89,6 @@ class Entry:
         shown = self.cells.get(column, "") if text is None else text
         return Spot(message, fix, self.sheet, self.row, self.headers.get(column, column), shown)
 
-    def label_spot(self, message: str, fix: str) -> Spot:
-        """Return the place of the first label."""
-        language, text = next(iter(self.labels().items()), ("", ""))
-        return self.spot(f"label@{language}" if language else "label", message, fix, text)
-
 
 @dataclass(frozen=True, slots=True)
 class Question:
