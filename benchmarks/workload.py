@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import uuid
 from collections.abc import Iterator
 
 QUESTIONS = 60
@@ -44,7 +45,7 @@ def sheet() -> bytes:
 def instances(count: int, seed: int) -> Iterator[bytes]:
     """Yield distinct instances as Collect writes them, about 7 kB each."""
     chance = random.Random(seed)
-    for number in range(count):
+    for _ in range(count):
         answers = "".join(f"<q{n:02}>{_answer(chance, n)}</q{n:02}>" for n in range(QUESTIONS))
         members = "".join(
             "<member>"
@@ -52,7 +53,7 @@ def instances(count: int, seed: int) -> Iterator[bytes]:
             + "</member>"
             for _ in range(ROWS)
         )
-        identity = f"uuid:{seed:08x}-0000-4000-8000-{number:012x}"
+        identity = f"uuid:{uuid.UUID(int=chance.getrandbits(128), version=4)}"
         yield (
             "<?xml version='1.0' encoding='UTF-8' ?><data id=\"bench\" version=\"1\" "
             'xmlns:ev="http://www.w3.org/2001/xml-events" xmlns:orx="http://openrosa.org/xforms" '
