@@ -21,7 +21,7 @@ from server.node import Node, open_node
 from server.publishing import BUNDLED, publish_file
 from server.relay import enrolling
 from server.relay.bundles import find_receiver, write_bundle
-from server.relay.client import ROOM_BYTES, ROOM_BYTES_MAX, goes_on
+from server.relay.client import ROOM_BYTES, goes_on, room_after
 from server.relay.messages import Message, open_message, read, write
 from server.relay.other import Other
 from server.relay.session import Session
@@ -128,7 +128,7 @@ def meet(post: Node, centre: Node) -> Met:
         answer = _carried(met, upper.speak(room), centre, names[1], post)
         lower.hear(answer)
         met.exchanges += 1
-        room = min(room * 2, ROOM_BYTES_MAX)
+        room = room_after(0, room)
 
 
 def _carried(met: Met, message: Message, sender: Node, name: str, receiver: Node) -> Message:

@@ -28,8 +28,7 @@ HEADERS = {"Content-Type": "application/octet-stream", "User-Agent": "chapar", "
 TIMEOUT_S = 300
 """A message of 64 kB takes that long at 2 kbit/s."""
 CONNECT_S = 30
-QUICK_S, SLOW_S = 8.0, 20.0
-"""An exchange that takes less lets the next one bring twice as much; one that takes more, half as much."""
+PROMPT_S, QUICK_S, SLOW_S = 1.0, 8.0, 20.0
 CUTS_MAX = 4
 """So often a meeting goes on after a cut, each time with a quarter in a message; then somebody waits."""
 IDLE_MAX = 20
@@ -75,6 +74,13 @@ def relay(
     except Problem as problem:
         _noted(node, centre, str(problem))
         raise
+
+
+def room_after(took_s: float, room: int) -> int:
+    """Return how many bytes the next exchange may bring: more after a quick one, fewer after a slow one."""
+    if took_s < QUICK_S:
+        return min(room * (4 if took_s < PROMPT_S else 2), ROOM_BYTES_MAX)
+    return max(room // 2, ROOM_BYTES_MIN) if took_s > SLOW_S else room
 
 
 def goes_on(message: Message, answer: Message) -> bool:
@@ -124,10 +130,7 @@ def _meet(
                 raise RelayError(
                     "What is sent changes nothing: this server and the centre do not understand each other."
                 )
-            if took_s < QUICK_S:
-                room = min(room * 2, ROOM_BYTES_MAX)
-            elif took_s > SLOW_S:
-                room = max(room // 2, ROOM_BYTES_MIN)
+            room = room_after(took_s, room)
     if audit:
         with writing(node.engine) as connection:
             lost.note_audit(connection, compared_ms=time.time_ns() // 1_000_000)
